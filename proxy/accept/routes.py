@@ -1,0 +1,202 @@
+"""The URL names route, upstream target and perhaps tenant, agent and run.
+
+What lives here: reading a request's target, byte by byte, and joining it with the route's base. What does not: connecting, who
+may use a route (`clients.py`).
+
+Strategy: the host comes from the settings and from nothing else; the target is refused unless it is a plain path, and then
+only cut at slashes and concatenated. No URL library touches it, since each normalises something.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from proxy.accept.recognise import (
+    OFFICIAL_HOSTS,
+    provider_of_request,
+    providers_of_keys,
+)
+from proxy.accept.refusal import Refusal
+from proxy.http.base_url import BaseUrl
+from proxy.http.headers import Headers
+from proxy.model import ErrorType, Kind, is_id
+
+PREFIXES = (b"tenant", b"agent", b"run")
+"""What may stand before the route, in this order, each optional, each followed by a value."""
+_OWN_WORDS = frozenset({*PREFIXES, b"tacho"})
+_REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
+_ALLOWED = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
+_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://.*")
+_PLAIN_PATH = re.compile(rb"/(?![/\\])[!-\"$-~]*")
+"""Printable ASCII without `#`, after exactly one slash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One upstream; built by the worker from the settings."""
+
+    name: str
+    base: BaseUrl
+    kind: Kind = Kind.LLM
+    provider: str = ""
+    dialect: str = ""
+    stream_usage: str = "estimate"
+    websocket: bool = False
+    allow_link_local: bool = False
+    ca_file: str = ""
+    connect_seconds: float | None = None
+    first_byte_seconds: float | None = None
+    idle_seconds: float | None = None
+
+    @property
+    def official(self) -> str:
+        """Give the provider whose own host this is, or an empty string."""
+        return OFFICIAL_HOSTS.get(self.base.host, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a request goes, and what its path said besides."""
+
+    route: Route
+    upstream_target: bytes
+    """Path and query to send."""
+    upstream_path: str
+    """The path alone."""
+    query: bytes
+    """The agent's own query, without the question mark."""
+    tenant: str = ""
+    agent: str = ""
+    run: str = ""
+    altered: tuple[str, ...] = ()
+    """`path_prefix` when the agent's path began with words of ours."""
+
+
+class RouteTable:
+    """All routes; a snapshot that requests under way keep."""
+
+    def __init__(self, routes: Iterable[Route], default_route: str = "") -> None:
+        self.routes = {route.name: route for route in routes}
+        self._default = self.routes[default_route] if default_route else None
+        self._names = tuple(sorted(self.routes))
+        self._by_segment = {
+            route.name.encode(): route for route in self.routes.values()
+        }
+        self._by_provider = {
+            r.provider: r for r in self.routes.values() if r.provider == r.name
+        }
+
+    def match(self, method: str, target: bytes, headers: Headers) -> Match | Refusal:
+        """Say where a request goes; never raises."""
+        refusal = _refuse_target(method, target)
+        if refusal is not None:
+            return refusal
+        path, question, query = target.partition(b"?")
+        named = _read_prefixes(path)
+        if isinstance(named, Refusal):
+            return named
+        values, rest = named
+        segment = rest[1:].partition(b"/")[0]
+        route = self._by_segment.get(segment)
+        upstream_rest = rest[1 + len(segment) :] if route is not None else rest
+        if route is None:
+            route = self._recognise(rest, segment, headers, query)
+        elif _is_foreign(route, upstream_rest, headers, query):
+            return self._no_route(
+                f"this key or path is not one of {route.official}, where route {route.name} leads"
+            )
+        if route is None:
+            return self._no_route("no route has this name")
+        joined = _join_path(route.base.path, upstream_rest)
+        return Match(
+            route,
+            joined + _join_query(route.base.query, question, query),
+            joined.decode("ascii"),
+            query,
+            values.get(b"tenant", ""),
+            values.get(b"agent", ""),
+            values.get(b"run", ""),
+            ("path_prefix",) if upstream_rest != path else (),
+        )
+
+    def _recognise(
+        self, path: bytes, segment: bytes, headers: Headers, query: bytes
+    ) -> Route | None:
+        """Find the route of a path that names none."""
+        if segment in _OWN_WORDS:
+            return None
+        route = self._by_provider.get(provider_of_request(path, headers, query))
+        if route is not None:
+            return route
+        if self._default is None or _is_foreign(self._default, path, headers, query):
+            return None
+        return self._default
+
+    def _no_route(self, why: str) -> Refusal:
+        names = ", ".join(self._names)
+        message = f"{why}; the path begins with the name of a route: {names}"
+        return Refusal(
+            404, "no_route", ErrorType.NOT_FOUND, message, routes=self._names
+        )
+
+
+def _refuse_target(method: str, target: bytes) -> Refusal | None:
+    if method in _REFUSED_METHODS:
+        message = f"{method} is not served here"
+        return Refusal(405, "bad_method", ErrorType.INVALID_REQUEST, message, _ALLOWED)
+    if _PLAIN_PATH.fullmatch(target):
+        return None
+    if _ABSOLUTE.fullmatch(target):
+        message = "this is no forward proxy: set the base URL, not HTTP_PROXY"
+        return Refusal(421, "not_a_forward_proxy", ErrorType.INVALID_REQUEST, message)
+    message = "the request target must be a path of printable ASCII that begins with one slash and has no #"
+    return Refusal(400, "bad_target", ErrorType.INVALID_REQUEST, message)
+
+
+def _read_prefixes(path: bytes) -> tuple[dict[bytes, str], bytes] | Refusal:
+    """Take `/tenant/<t>/agent/<a>/run/<r>` off the path."""
+    values: dict[bytes, str] = {}
+    rest = path
+    for word in PREFIXES:
+        if not rest.startswith(b"/" + word + b"/"):
+            continue
+        raw, slash, after = rest[len(word) + 2 :].partition(b"/")
+        value = unquote_to_bytes(raw).decode("latin-1")
+        if not is_id(value):
+            message = f"what follows /{word.decode()}/ must be 1 to 128 characters of A-Z a-z 0-9 . _ : -"
+            return Refusal(400, "bad_prefix", ErrorType.INVALID_REQUEST, message)
+        values[word] = value
+        rest = slash + after or b"/"
+    if values and rest[1:].partition(b"/")[0] in PREFIXES:
+        message = (
+            "prefixes come once each, in the order /tenant/T/agent/A/run/R/ROUTE/..."
+        )
+        return Refusal(400, "bad_prefix", ErrorType.INVALID_REQUEST, message)
+    return values, rest
+
+
+def _is_foreign(route: Route, path: bytes, headers: Headers, query: bytes) -> bool:
+    """Tell whether a provider's own host would get another provider's key or call.
+
+    Groq's SDK adds `/openai/v1` and Azure's `/openai/deployments` to a base URL: neither means OpenAI.
+    """
+    if not route.official:
+        return False
+    keys = providers_of_keys(headers, query)
+    return path.startswith(b"/deployments/") or bool(
+        keys and route.official not in keys
+    )
+
+
+def _join_path(base: bytes, rest: bytes) -> bytes:
+    """Put exactly one slash where the two meet; all other bytes stay as they are."""
+    if not rest:
+        return base or b"/"
+    return base.removesuffix(b"/") + b"/" + rest.removeprefix(b"/")
+
+
+def _join_query(base: bytes, question: bytes, query: bytes) -> bytes:
+    if base:
+        return b"?" + base + (b"&" + query if query else b"")
+    return question + query

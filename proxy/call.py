@@ -1,0 +1,60 @@
+"""One request on its way through the phases, and the settings that it sees.
+
+Each phase fills in what it found out; what a phase has not filled in yet is not there to be read.
+"""
+
+from dataclasses import dataclass, field
+
+from proxy.accept.clients import Admission, Clients
+from proxy.accept.routes import Match, RouteTable
+from proxy.forward.agent import Agent
+from proxy.forward.origin import Limits
+from proxy.http.headers import Headers
+from proxy.meter.dialect import Dialect, Operation
+
+
+@dataclass(slots=True, frozen=True)
+class Snapshot:
+    """What a reload replaces; each request keeps the one that it began with."""
+
+    routes: RouteTable
+    clients: Clients
+    limits: dict[str, Limits]
+    """By route's name."""
+    request_buffer_bytes: int
+    request_buffers_total_bytes: int
+    max_inflight: int
+
+
+@dataclass(slots=True, frozen=True)
+class Accepted:
+    """What `accept` found out: where the request goes, who sends it, what it is."""
+
+    match: Match
+    admission: Admission
+    dialect: Dialect
+    operation: Operation
+    upgrade: bool
+    """It asks for WebSocket, and may."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A request between its admission and its last record."""
+
+    agent: Agent
+    snapshot: Snapshot
+    began: float
+    """Monotonic seconds at admission."""
+    ts_ns: int
+    """Wall clock at admission, nanoseconds since the epoch."""
+    headers: Headers = field(init=False)
+    accepted: Accepted | None = None
+    body: bytes | None = None
+    """The whole body, where it was read."""
+    begun: bytes = b""
+    """What was read of a body that turned out to be too large to be read whole."""
+
+    def __post_init__(self) -> None:
+        """Index the headers once, for all phases."""
+        self.headers = Headers(self.agent.headers)

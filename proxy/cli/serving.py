@@ -1,0 +1,56 @@
+"""What `tacho up`, `tacho proxy` and `tacho export` have in common.
+
+What lives here: from the parsed arguments to a running supervisor. What does not: the supervisor (`proxy/supervisor.py`).
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib.metadata
+import sys
+from functools import partial
+
+from proxy.child import new_event_loop
+from proxy.cli.options import load_settings
+from proxy.cli.output import say_exactly
+from proxy.log import setup
+from proxy.preflight import require_c_parser
+from proxy.supervise.banner import Banner
+from proxy.supervise.plan import Mode, children
+from proxy.supervisor import Order, Supervisor
+
+
+def serve(mode_name: str, arguments: argparse.Namespace) -> int:
+    """Run a supervisor until it has stopped; give its exit status."""
+    require_c_parser()
+    mode = Mode(mode_name)
+    setup("supervisor")
+    loaded = load_settings(arguments)
+    order = Order(
+        mode=mode,
+        settings=loaded.settings,
+        children=partial(children, mode, loaded.settings, loaded.path),
+        environ=loaded.environ,
+        reload=loaded.again,
+        version=version(),
+    )
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_supervise(order))
+
+
+def version() -> str:
+    """Give the version of the installed product."""
+    try:
+        return importlib.metadata.version("tachograph")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def greet(banner: Banner) -> None:
+    """Print the banner, with colours where a person reads it."""
+    with contextlib.suppress(OSError):  # nobody reads: serving goes on
+        say_exactly(banner.text(sys.stdout.isatty()))
+
+
+async def _supervise(order: Order) -> int:
+    return await Supervisor(order, greet).run()

@@ -1,0 +1,59 @@
+"""Settings: their types, loader and checks; the only reader of settings files and of the environment.
+
+What lives here: the settings as frozen structs (`structs.py`), one YAML file with `TACHO_*` overrides (`loader.py`), checks
+(`checks.py`), listen addresses (`addresses.py`), keys that stand in the environment (`keys.py`), the data directory and the
+secrets that are made in it on first start (`data_dir.py`), and what a reload can change (`reload.py`). What does not: what
+the settings do; each phase gets its own small dataclass, built by `worker.py` (or `exporters/worker.py`) from these.
+
+Everything is checked before anything listens: an unknown key or a bad value raises `SettingsError`, whose message names
+the key's path, the value and what would be right.
+"""
+
+from proxy.config.addresses import Address, parse_address
+from proxy.config.data_dir import Secrets, ensure_data_dir
+from proxy.config.keys import Keys, read_keys
+from proxy.config.loader import as_environment, environment, load
+from proxy.config.reload import reloadable
+from proxy.config.structs import (
+    AdminSettings,
+    AssumedPrice,
+    ClickHouseSettings,
+    ClientSettings,
+    ExporterSettings,
+    JsonlSettings,
+    LimitSettings,
+    RouteKind,
+    RouteSettings,
+    Settings,
+    SpoolSettings,
+    StoreSettings,
+    TimeoutSettings,
+    TlsListener,
+)
+
+__all__ = [
+    "Address",
+    "AdminSettings",
+    "AssumedPrice",
+    "ClickHouseSettings",
+    "ClientSettings",
+    "ExporterSettings",
+    "JsonlSettings",
+    "Keys",
+    "LimitSettings",
+    "RouteKind",
+    "RouteSettings",
+    "Secrets",
+    "Settings",
+    "SpoolSettings",
+    "StoreSettings",
+    "TimeoutSettings",
+    "TlsListener",
+    "as_environment",
+    "ensure_data_dir",
+    "environment",
+    "load",
+    "parse_address",
+    "read_keys",
+    "reloadable",
+]

@@ -1,0 +1,183 @@
+"""The control socket: how a process tells the others on this machine how it fares.
+
+What lives here: `Probes`, the questions that each process answers, `ControlServer`, which serves them as HTTP on a unix
+socket, and where such a socket is. What does not: the asking side (`control_client.py`), the admin port for people and
+Prometheus (`supervise/admin.py`).
+
+Only the owner of the data directory can connect: the socket is 0600, its directory 0700.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from proxy.errors import StartError
+
+LONGEST_SOCKET_PATH_BYTES = 100
+"""Linux takes 107; the rest is for the suffix of the name under which the socket is made."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What a process says of itself; each is called in the loop, once a request, and must not block."""
+
+    health: Callable[[], tuple[bool, Json]]
+    """Whether this process does its work, and why not: 200 or 503."""
+    ready: Callable[[], bool]
+    """Whether this process takes work: 200 or 503."""
+    metrics: Callable[[], bytes]
+    """MessagePack of `list[proxy.telemetry.Family]`."""
+    status: Callable[[], Json | Awaitable[Json]]
+    """What people may want to know; no secrets."""
+
+
+def socket_path(data_dir: Path, name: str) -> Path:
+    """Give the place of a process's socket; one that is too long is led elsewhere by the file `<name>.path` beside it."""
+    return data_dir / "run" / f"{name}.sock"
+
+
+def pointer_path(path: Path) -> Path:
+    """Give the file that names the real socket where `path` is too long to be one."""
+    return path.with_suffix(".path")
+
+
+def canonical(path: Path) -> Path:
+    """Give the one way to write a socket's path, whatever the working directory; asks the file system."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
+def too_long(path: Path) -> bool:
+    """Tell whether the operating system takes no socket of this path, so that it is elsewhere."""
+    return len(os.fsencode(path)) > LONGEST_SOCKET_PATH_BYTES
+
+
+class ControlServer:
+    """Serves `/healthz`, `/readyz`, `/metrics.msgpack`, `/status` and `routes` on a unix socket, replacing a stale one."""
+
+    def __init__(
+        self, path: Path, probes: Probes, routes: Sequence[web.RouteDef] = ()
+    ) -> None:
+        self._path = self._bound = path
+        self._inode = 0
+        self._probes = probes
+        self._routes = routes
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen; raise `StartError` where the socket cannot be made."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics.msgpack", self._metrics),
+                web.get("/status", self._status),
+                *self._routes,
+            ]
+        )
+        try:
+            listener = await asyncio.to_thread(self._listen)
+        except OSError as error:
+            raise StartError(
+                f"cannot make the control socket {self._path}: {error.strerror}; is data_dir writable?"
+            ) from error
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener).start()
+
+    async def close(self) -> None:
+        """Stop listening and remove what `start` made, unless a successor has replaced it."""
+        if self._runner is None:
+            return
+        await self._runner.cleanup()
+        self._runner = None
+        await asyncio.to_thread(self._remove)
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._bound.stat().st_ino == self._inode:
+                self._bound.unlink()
+        if self._bound != self._path:
+            _forget_pointer(self._path, only=self._bound)
+
+    def _listen(self) -> socket.socket:
+        """Bind under another name and rename: there is no moment without a socket, or with one that others may use."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = self._bound = canonical(self._path)
+        _forget_pointer(self._path, only=None)
+        if too_long(self._path):
+            self._bound = Path(tempfile.mkdtemp(prefix="tacho-")) / self._path.name
+        fresh = self._bound.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(str(fresh))
+            fresh.chmod(0o600)
+            self._inode = fresh.stat().st_ino
+            listener.listen(64)
+            fresh.rename(self._bound)
+            if self._bound != self._path:
+                _point(self._path, self._bound)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        ok, detail = self._probes.health()
+        return json_response(detail, 200 if ok else 503)
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        ready = self._probes.ready()
+        return json_response({"ready": ready}, 200 if ready else 503)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=self._probes.metrics(), content_type="application/msgpack"
+        )
+
+    async def _status(self, _: web.Request) -> web.Response:
+        status = self._probes.status()
+        return json_response(await status if inspect.isawaitable(status) else status)
+
+
+def json_response(body: Json, status: int = 200) -> web.Response:
+    """Answer in JSON."""
+    return web.Response(
+        body=msgspec.json.encode(body) + b"\n",
+        status=status,
+        content_type="application/json",
+    )
+
+
+def _point(path: Path, real: Path) -> None:
+    pointer = pointer_path(path)
+    fresh = pointer.with_suffix(".path.new")
+    fresh.write_text(str(real), encoding="utf-8")
+    fresh.chmod(0o600)
+    fresh.rename(pointer)
+
+
+def _forget_pointer(path: Path, only: Path | None) -> None:
+    """Remove the pointer beside `path` and the directory it names (if it names `only`, where given)."""
+    pointer = pointer_path(path)
+    with contextlib.suppress(OSError):
+        real = Path(pointer.read_text(encoding="utf-8"))
+        if only is not None and real != only:
+            return
+        pointer.unlink()
+        if real.parent.name.startswith("tacho-") and real.name == path.name:
+            shutil.rmtree(real.parent, ignore_errors=True)

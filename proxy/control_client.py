@@ -1,0 +1,103 @@
+"""Asking another process of this product through its control socket.
+
+What lives here: `ControlClient`. What does not: what is answered (`control.py`), when to ask and what to conclude from silence
+(`supervise/children.py`).
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from proxy.control import canonical, pointer_path, socket_path, too_long
+from proxy.errors import TachoError
+
+
+class UnreachableError(TachoError):
+    """Nobody answered on the control socket in time, or with something that is no answer."""
+
+
+class ControlClient:
+    """Asks one process; holds no connection, so that it survives the restart of that process."""
+
+    def __init__(self, data_dir: Path, name: str) -> None:
+        self._path = socket_path(data_dir, name)
+        self._name = name
+        self._canonical: Path | None = None
+
+    async def healthy(self, timeout_seconds: float) -> bool:
+        """Tell what the process says of its own health; raise `UnreachableError` when it says nothing."""
+        status, _ = await self._request("GET", "/healthz", timeout_seconds)
+        return status == 200
+
+    async def status(self, timeout_seconds: float) -> dict[str, Any]:
+        """Fetch `/status`."""
+        return await self.call("GET", "/status", timeout_seconds)
+
+    async def metrics(self, timeout_seconds: float) -> bytes:
+        """Fetch `/metrics.msgpack`."""
+        status, body = await self._request("GET", "/metrics.msgpack", timeout_seconds)
+        if status != 200:
+            raise UnreachableError(
+                f"{self._name} answered {status} instead of its metrics"
+            )
+        return body
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        timeout_seconds: float,
+        body: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """Send `body` as JSON to any path, and give the JSON object that comes back with 200."""
+        status, answer = await self._request(method, path, timeout_seconds, body)
+        if status != 200:
+            raise UnreachableError(f"{self._name} answered {status} to {method} {path}")
+        try:
+            return msgspec.json.decode(answer, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise UnreachableError(
+                f"{self._name} answered {path} with something that is no JSON object"
+            ) from error
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        timeout_seconds: float,
+        body: Mapping[str, object] | None = None,
+    ) -> tuple[int, bytes]:
+        data = None if body is None else msgspec.json.encode(body)
+        timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        if self._canonical is None:
+            self._canonical = await asyncio.to_thread(canonical, self._path)
+        path_now = self._canonical
+        if too_long(path_now):
+            path_now = await asyncio.to_thread(real_path, path_now)
+        try:
+            connector = aiohttp.UnixConnector(path=str(path_now), force_close=True)
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.request(
+                    method, f"http://control{path}", data=data, allow_redirects=False
+                ) as response,
+            ):
+                return response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnreachableError(
+                f"{self._name} does not answer on {self._path}: {str(error) or type(error).__name__}"
+            ) from error
+
+
+def real_path(path: Path) -> Path:
+    """Follow the pointer file that stands beside a socket whose (canonical) path is too long."""
+    if not too_long(path):
+        return path
+    try:
+        return Path(pointer_path(path).read_text(encoding="utf-8"))
+    except OSError:
+        return path

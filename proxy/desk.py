@@ -1,0 +1,27 @@
+"""What all ledgers of a worker share: where they write, who prices, who counts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from proxy.record.codec import Close, End, Event, Open
+from proxy.record.spool import SpoolWriter
+from proxy.settling import Settler
+
+
+@dataclass(slots=True, frozen=True)
+class Desk:
+    """What all ledgers of a worker share."""
+
+    spool: SpoolWriter
+    settler: Settler
+    applied: Callable[[Open, Close, End], None]
+    """Told of each exchange that is over (counters)."""
+    under_way: Callable[[str, int], None]
+    """Told of a route's calls under way: one more, one less."""
+    noted: Callable[[Event], None]
+    """Told of each event, before it is written."""
+    fault: Callable[[str], None]
+    """Told of each fault of ours, with the phase's name."""
+    new_id: Callable[[], str]
+    meter_buffer_bytes: int
+    response_headers: bool

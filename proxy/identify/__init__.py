@@ -1,0 +1,1 @@
+"""Phase 2, identify: whose request it is and to which run, session and step it belongs. Pure."""

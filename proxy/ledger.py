@@ -1,0 +1,299 @@
+"""The account of one exchange: what passes is metered, priced and written down.
+
+What lives here: how the phases meter and record hang together for one exchange (it is the relay's `Watch`), and the rule
+that nothing in them reaches the agent: each fault of ours is counted and the bytes go on. What does not: moving bytes
+(`forward/relay.py`), reading them (`meter/`), writing them (`record/spool.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import ParamSpec, TypeVar
+
+from proxy.desk import Desk
+from proxy.forward.headers import end_to_end
+from proxy.forward.heads import OUR_HEADERS
+from proxy.forward.http1 import AnswerHead, Framing
+from proxy.forward.relay import Ending
+from proxy.forward.upstream import UpstreamConnection
+from proxy.meter.dialect import Dialect
+from proxy.meter.headers import read_headers
+from proxy.meter.inject import Stripper, refused
+from proxy.meter.tee import Tee
+from proxy.model import Ask, CostSource, ErrorType, Outcome, Reading
+from proxy.record.codec import Event, Open, encode
+from proxy.record.exchange import Exchange, Settlement
+
+_CHAT = "chat"
+_NULL_MEANS_ASKED = frozenset({"openai", "azure"})
+"""Providers whose legacy completions carry `\"usage\":null` only when asked, as all do in chat; vLLM's always do."""
+_STREAM_FACTOR = 16
+_FRAMING = frozenset({b"transfer-encoding"})
+INJECTION_REFUSED = "injection_refused"
+"""In `altered`: usage was asked for, refused, and the agent's own request sent after it."""
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Ledger:
+    """Keeps the account of one exchange; the relay's `Watch`."""
+
+    def __init__(
+        self, desk: Desk, opened: Open, began: float, ask: Ask, dialect: Dialect
+    ) -> None:
+        """`began` is the admission on the monotonic clock."""
+        self._desk = desk
+        self.ask = ask
+        self._dialect = dialect
+        self._tee: Tee | None = None
+        self._stripper: Stripper | None = None
+        self._injected = False
+        self._delivered = False
+        self._counted = False
+        self.exchange = Exchange(opened, began)
+
+    # Before the upstream is contacted.
+
+    async def open(self) -> None:
+        """Write `Open`; waits, within the spool's bound, until it is written."""
+        self._counted = True
+        self._tell(self._desk.under_way, self.exchange.opened.route, 1)
+        await self._desk.spool.append_wait((encode(self.exchange.opened),))
+
+    def never_sent(self, status: int | None) -> None:
+        """Write `Open` of a call that does not go upstream, and keep the status that the agent gets; nobody waits."""
+        self.exchange.http_status = status
+        self._desk.spool.append(encode(self.exchange.opened))
+
+    async def written(self) -> None:
+        """Wait, within the spool's bound, until all records so far are written."""
+        await self._desk.spool.append_wait(())
+
+    def injected(self) -> None:
+        """Note that usage was asked for on the agent's behalf; it is taken out of the answer again."""
+        self._injected = True
+        self.exchange.altered.append("usage_injected")
+
+    def guarded(self, reader: Callable[[bytes], T | None], body: bytes) -> T | None:
+        """Call a reader of the phase meter; a fault of it is counted and costs only what it would have said."""
+        try:
+            return reader(body)
+        except Exception:  # noqa: BLE001  # the guard of the phase meter
+            self._desk.fault("meter")
+            return None
+
+    # The relay's Watch.
+
+    def connected(self, seconds: float | None) -> None:
+        """Note how long connecting took; a second try after a refusal is no part of it."""
+        if self.exchange.measures.sent_at is None:
+            self.exchange.measures.connect_seconds = seconds
+
+    def sent(self, size: int) -> None:
+        """Note what was handed to the connection, and when first."""
+        m = self.exchange.measures
+        m.request_bytes += size
+        if m.sent_at is None:
+            m.sent_at = monotonic()
+
+    def refused(self, status: int, body: bytes) -> bool:
+        """Whether the upstream refuses the injected field; then the answer is read as one to the agent's own request."""
+        if not refused(status, body):
+            return False
+        self._injected = False
+        self.exchange.measures.request_bytes = 0
+        self.exchange.altered.remove("usage_injected")
+        self.exchange.altered.append(INJECTION_REFUSED)
+        self.note("injection", reason="refused", detail=f"status {status}")
+        return True
+
+    def answered(
+        self, head: AnswerHead, first_byte_at: float
+    ) -> tuple[Sequence[tuple[bytes, bytes]], Framing]:
+        """Read the head and set up the meter; give the agent's headers."""
+        exchange = self.exchange
+        exchange.http_status = head.status
+        exchange.measures.first_byte_at = first_byte_at
+        framing = head.framing
+        headers = list(end_to_end(head.headers, OUR_HEADERS, _FRAMING))
+        try:
+            framing = self._set_up_meter(head)
+        except Exception:  # noqa: BLE001  # the guard of the phase meter
+            self._desk.fault("meter")
+        kept = [
+            (name, value)
+            for lower, name, value in headers
+            if not self._drops(lower, framing, head)
+        ]
+        if self._desk.response_headers:
+            kept += self._own_headers()
+        return kept, framing
+
+    def _set_up_meter(self, head: AnswerHead) -> Framing:
+        exchange = self.exchange
+        facts = read_headers(head.headers, head.status)
+        exchange.request_id = facts.request_id
+        exchange.ratelimits = facts.ratelimits
+        encoding = head.get(b"content-encoding").decode("latin-1")
+        content_type = head.get(b"content-type").decode("latin-1")
+        reader = self._dialect.reader(self.ask, head.status, content_type)
+        limit = self._desk.meter_buffer_bytes
+        if content_type.startswith("text/event-stream"):
+            # Events are read and forgotten; the limit is then only one on the work that a bomb can cause.
+            limit *= _STREAM_FACTOR
+        self._tee = Tee(reader, encoding, limit)
+        if not self._injected or head.status != 200:
+            return head.framing
+        if encoding.lower() not in ("", "identity"):
+            # It was asked for identity. Its bytes pass as they are: better one event too many than another coding.
+            exchange.altered.append("usage_not_stripped")
+            return head.framing
+        chat = self.ask.operation == _CHAT
+        asked = chat or exchange.opened.provider in _NULL_MEANS_ASKED
+        self._stripper = Stripper(takes_nulls=asked)
+        return Framing.CHUNKED if head.framing is Framing.LENGTH else head.framing
+
+    @staticmethod
+    def _drops(lower: bytes, framing: Framing, head: AnswerHead) -> bool:
+        return lower == b"content-length" and framing is not head.framing
+
+    def _own_headers(self) -> list[tuple[bytes, bytes]]:
+        opened = self.exchange.opened
+        own = [
+            (b"x-tacho-step", opened.step_id.encode("ascii")),
+            (b"x-tacho-attempt", str(opened.attempt).encode("ascii")),
+        ]
+        if opened.run_id:
+            own.insert(0, (b"x-tacho-run", opened.run_id.encode("ascii")))
+        return own
+
+    def forwarded(self) -> None:
+        """Note when the agent had the head."""
+        self.exchange.measures.head_forwarded_at = monotonic()
+
+    def passed(self, data: bytes, connection: UpstreamConnection) -> bytes:
+        """Meter a piece of the body; give what the agent gets for it."""
+        m = self.exchange.measures
+        m.response_bytes += len(data)
+        m.chunks = connection.inbox.chunks
+        m.max_gap_seconds = connection.inbox.max_gap
+        tee = self._tee
+        if tee is not None:
+            tee.feed(data)
+            if m.first_token_at is None and tee.output_started:
+                m.first_token_at = connection.inbox.last_at
+        return data if self._stripper is None else self._stripper.feed(data)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the terminal event has passed."""
+        return self._tee is not None and self._tee.terminal
+
+    async def close(self, ending: Ending) -> None:
+        """Write `Close` and wait for it, within the spool's bound; the second and later calls do nothing."""
+        if self.exchange.closed is not None:
+            return
+        began = monotonic()
+        await self._desk.spool.append_wait((self._close(ending, began),))
+        self.exchange.measures.hold_seconds += monotonic() - began
+
+    def delivered(self) -> None:
+        """Note that the agent has what `close` was called for."""
+        self._delivered = True
+
+    def rest(self) -> bytes:
+        """Give what the stripper held back."""
+        return b"" if self._stripper is None else self._stripper.flush()
+
+    # The end.
+
+    def finish(self, ending: Ending) -> None:
+        """Write what is missing of `Close` and `End`; plain and synchronous, so that a cancelled request ends in a row, too."""
+        exchange = self.exchange
+        if exchange.ended is not None:
+            return
+        if self._counted:
+            self._tell(self._desk.under_way, exchange.opened.route, -1)
+        now = monotonic()
+        if exchange.closed is None:
+            self._desk.spool.append(self._close(ending, now))
+        closed = exchange.closed
+        assert closed is not None
+        stands = ending.outcome is Outcome.COMPLETED or (
+            self._delivered and closed.outcome is Outcome.COMPLETED
+        )
+        outcome, error_type = (
+            (closed.outcome, closed.error_type)
+            if stands
+            else (ending.outcome, ending.error_type)
+        )
+        ended = exchange.end(now, outcome, error_type)
+        self._desk.spool.append(encode(ended))
+        self._tell(self._desk.applied, exchange.opened, closed, ended)
+
+    def _tell(
+        self, counter: Callable[P, None], *what: P.args, **more: P.kwargs
+    ) -> None:
+        """Count; a fault of it is counted and costs only that number."""
+        try:
+            counter(*what, **more)
+        except Exception:  # noqa: BLE001  # the guard of the phase record
+            self._desk.fault("record")
+
+    def _close(self, ending: Ending, now: float) -> bytes:
+        reading, settlement = Reading(), Settlement()
+        try:
+            if self._tee is not None:
+                reading = self._tee.reading()
+            ending = _judge(ending, self.exchange.http_status, reading)
+            settlement = self._desk.settler.settle(
+                self.exchange, self.ask, reading, ending.outcome
+            )
+            if settlement.cost.source is CostSource.ASSUMED:
+                self.note("price", reason="unknown_model", model=reading.model)
+        except Exception:  # noqa: BLE001  # the guard of the phase meter
+            self._desk.fault("meter")
+        if self._tee is not None and (self._tee.failures or self._tee.truncated):
+            self._desk.fault("meter_incomplete")
+        return encode(
+            self.exchange.close(
+                now, ending.outcome, ending.error_type, reading, settlement
+            )
+        )
+
+    def note(
+        self, kind: str, *, reason: str, model: str = "", detail: str = ""
+    ) -> None:
+        """Write an event about this exchange."""
+        opened = self.exchange.opened
+        event = Event(
+            event_id=self._desk.new_id(),
+            ts_us=opened.ts_us,
+            type=kind,
+            tenant=opened.tenant,
+            agent=opened.agent,
+            run_id=opened.run_id,
+            step_id=opened.step_id,
+            reason=reason,
+            route=opened.route,
+            model=model or opened.model_requested,
+            detail=detail,
+        )
+        self._tell(self._desk.noted, event)
+        self._desk.spool.append(encode(event))
+
+
+def _judge(ending: Ending, status: int | None, reading: Reading) -> Ending:
+    """Say how an exchange ended whose bytes all passed: by status, then by what the answer itself said."""
+    if ending.outcome is not Outcome.COMPLETED or status is None:
+        return ending
+    if status >= 500:
+        return Ending(
+            Outcome.UPSTREAM_ERROR, reading.error_type or ErrorType.SERVER_ERROR
+        )
+    if status >= 400:
+        return Ending(Outcome.REJECTED, reading.error_type or ErrorType.INVALID_REQUEST)
+    if reading.error_in_stream:
+        return Ending(Outcome.UPSTREAM_ERROR, ErrorType.ERROR_IN_STREAM)
+    if reading.expects_terminal and not reading.terminal:
+        return Ending(Outcome.UPSTREAM_ABORT, ErrorType.NO_TERMINAL_EVENT)
+    return ending

@@ -1,0 +1,84 @@
+"""OpenAI embeddings.
+
+What lives here: `POST …/embeddings`, whose usage is input only. What does not: anything of other embedding providers.
+"""
+
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from proxy.meter import asks, lenient, openai_usage
+from proxy.meter.answer import AnswerReader
+from proxy.meter.dialect import Operation, Reader
+from proxy.meter.draft import Draft
+from proxy.model import Ask, Kind
+
+EMBEDDINGS = Operation("embeddings", Kind.EMBEDDING, is_step=True, buffered=True)
+
+
+class _Request(msgspec.Struct):
+    model: Any = None
+    input: msgspec.Raw = msgspec.Raw()
+
+
+class _Answer(msgspec.Struct):
+    model: Any = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+class OpenAIEmbeddings:
+    """See the module."""
+
+    name = "openai_embeddings"
+
+    def operation(self, method: str, path: str) -> Operation | None:
+        """See `Dialect`."""
+        return (
+            EMBEDDINGS
+            if method == "POST" and path.rstrip("/").endswith("/embeddings")
+            else None
+        )
+
+    def read_request(self, operation: Operation, body: bytes | None) -> Ask:
+        """See `Dialect`."""
+        said = None if body is None else asks.read(_REQUEST, body)
+        if said is None:
+            return asks.blank(self.name, operation, well_formed=body is None)
+        return Ask(
+            dialect=self.name,
+            operation=operation.name,
+            kind=operation.kind,
+            is_step=operation.is_step,
+            model=lenient.text(said.model),
+            input_chars=asks.prompt_chars(said.input),
+        )
+
+    def reader(self, ask: Ask, status: int, content_type: str) -> Reader:
+        """See `Dialect`."""
+        return AnswerReader(partial(_Family, status), status, content_type)
+
+
+class _Family:
+    def __init__(self, status: int) -> None:
+        self.draft = Draft(status)
+
+    def plain(self, line: bytes) -> bool:
+        return False
+
+    def event(self, name: bytes, data: bytes) -> None:
+        self.document(data)
+
+    def document(self, body: bytes) -> None:
+        said = lenient.load(_ANSWER, body)
+        self.draft.identify("", said.model)
+        self.draft.take_usage(
+            openai_usage.buckets(lenient.table(said.usage)), said.usage
+        )
+        if lenient.value(said.error):
+            self.draft.fail(lenient.value(said.error))

@@ -1,0 +1,138 @@
+"""The rest of OpenAI's API: models lists, files, batches, images, audio, moderations.
+
+What lives here: recognising these paths, and the usage object that image and transcription answers carry at their top.
+What does not: prices by image or second; what has no tokens stays unmetered.
+"""
+
+import re
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from proxy.meter import asks, lenient, openai_usage
+from proxy.meter.answer import AnswerReader
+from proxy.meter.dialect import Operation, Reader
+from proxy.meter.draft import Draft
+from proxy.meter.unread import unmetered
+from proxy.model import Ask, Kind
+
+_WORK = ("images", "audio", "moderations", "videos")
+_METERED = ("images", "audio")
+_RESOURCES = "|".join(
+    (
+        *_WORK,
+        "files",
+        "uploads",
+        "batches",
+        "fine_tuning",
+        "vector_stores",
+        "containers",
+        "conversations",
+        "evals",
+    )
+)
+_PATH = re.compile(
+    rf".*/(?:v1|openai|deployments/[^/]+)/(?P<resource>{_RESOURCES})(?P<rest>/.*)?"
+)
+_MODELS = re.compile(r".*/models(?:/[^:]*)?")
+_FINAL_EVENTS = (
+    "image_generation.completed",
+    "image_edit.completed",
+    "transcript.text.done",
+    "speech.audio.done",
+)
+
+MODELS = Operation("models", Kind.OTHER, is_step=False, buffered=False)
+
+
+class _Request(msgspec.Struct):
+    model: Any = None
+    stream: Any = None
+    prompt: msgspec.Raw = msgspec.Raw()
+
+
+class _Answer(msgspec.Struct):
+    type: Any = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+class OpenAIOther:
+    """See the module."""
+
+    name = "openai_other"
+
+    def operation(self, method: str, path: str) -> Operation | None:
+        """See `Dialect`; the operation is named after the resource."""
+        if method == "GET" and _MODELS.fullmatch(path):
+            return MODELS
+        found = _PATH.fullmatch(path)
+        if found is None:
+            return None
+        resource = found["resource"]
+        is_work = resource in _WORK and method == "POST"
+        return Operation(
+            resource,
+            Kind.OTHER,
+            is_step=is_work,
+            buffered=is_work and found["rest"] == "/generations",
+        )
+
+    def read_request(self, operation: Operation, body: bytes | None) -> Ask:
+        """See `Dialect`; audio and images travel as forms, which are not read."""
+        said = (
+            asks.read(_REQUEST, body)
+            if operation.buffered and body is not None
+            else None
+        )
+        if said is None:
+            return asks.blank(
+                self.name, operation, well_formed=not operation.buffered or body is None
+            )
+        return Ask(
+            dialect=self.name,
+            operation=operation.name,
+            kind=operation.kind,
+            is_step=operation.is_step,
+            model=lenient.text(said.model),
+            stream=said.stream is True,
+            input_chars=asks.prompt_chars(said.prompt),
+        )
+
+    def reader(self, ask: Ask, status: int, content_type: str) -> Reader:
+        """See `Dialect`."""
+        has_text = (
+            not content_type or "json" in content_type or "event-stream" in content_type
+        )
+        if ask.is_step and ask.operation in _METERED and has_text:
+            return AnswerReader(partial(_Family, status), status, content_type)
+        return unmetered(status)
+
+
+class _Family:
+    def __init__(self, status: int) -> None:
+        self.draft = Draft(status)
+
+    def plain(self, line: bytes) -> bool:
+        return False
+
+    def event(self, name: bytes, data: bytes) -> None:
+        if data.startswith(b"[DONE]") or self._take(data).type in _FINAL_EVENTS:
+            self.draft.terminal = True
+
+    def document(self, body: bytes) -> None:
+        self._take(body)
+
+    def _take(self, data: bytes) -> _Answer:
+        said = lenient.load(_ANSWER, data)
+        self.draft.take_usage(
+            openai_usage.buckets(lenient.table(said.usage)), said.usage
+        )
+        if lenient.value(said.error):
+            self.draft.fail(lenient.value(said.error))
+        return said

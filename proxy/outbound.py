@@ -1,0 +1,97 @@
+"""The request that goes upstream: the agent's own, or, for a stream without token counts, one that asks for them.
+
+What lives here: when usage is asked for on the agent's behalf, and remembering who refuses that. What does not: the splice
+(`meter/inject.py`), the head's bytes (`forward/heads.py`), taking the counts out of the answer (`ledger.py`).
+"""
+
+from proxy.call import Accepted, Call
+from proxy.forward.connect import Connector
+from proxy.forward.heads import Changes, request_head
+from proxy.forward.origin import Origin
+from proxy.forward.relay import UpstreamRequest
+from proxy.ledger import INJECTION_REFUSED, Ledger
+from proxy.meter.inject import splice
+from proxy.model import Outcome
+
+_INJECTING = frozenset({"chat", "completions"})
+"""Operations whose streams carry usage only when asked."""
+
+
+class Outbound:
+    """Composes upstream requests; one for a worker."""
+
+    def __init__(self, connector: Connector) -> None:
+        """The connector says how the egress proxy wants targets."""
+        self._connector = connector
+        self._refusing: set[tuple[str, str]] = set()
+
+    def compose(
+        self, call: Call, accepted: Accepted, ledger: Ledger
+    ) -> UpstreamRequest:
+        """Give the request, and the agent's own beside it where it was altered."""
+        agent, route = call.agent, accepted.match.route
+        base = route.base
+        origin = Origin(
+            base.host,
+            base.port,
+            base.scheme == "https",
+            route.ca_file,
+            route.allow_link_local,
+        )
+        target = accepted.admission.target(accepted.match.upstream_target)
+        if self._connector.speaks_absolute(origin):
+            target = b"http://" + base.authority() + target
+        headers = accepted.admission.headers(agent.headers)
+        whole = call.body is not None
+        changes = Changes(
+            body_is_here=whole, chunked=agent.chunked, upgrade=accepted.upgrade
+        )
+        head = request_head(agent.method, target, base.authority(), headers, changes)
+        plain = UpstreamRequest(
+            origin,
+            call.snapshot.limits[route.name],
+            agent.method,
+            head,
+            call.begun if call.body is None else call.body,
+            more=not whole,
+            chunked=agent.chunked,
+            upgrade=accepted.upgrade,
+        )
+        body = self._asking_for_usage(call, accepted, ledger)
+        if body is None:
+            return plain
+        ledger.injected()
+        changes = Changes(
+            len(body), identity=True, body_is_here=True, chunked=agent.chunked
+        )
+        head = request_head(agent.method, target, base.authority(), headers, changes)
+        return plain.altered(head, body)
+
+    def _asking_for_usage(
+        self, call: Call, accepted: Accepted, ledger: Ledger
+    ) -> bytes | None:
+        ask = ledger.ask
+        if (
+            call.body is None
+            or accepted.match.route.stream_usage != "inject"
+            or ask.operation not in _INJECTING
+            or not ask.stream
+            or ask.includes_usage
+            or _key(ledger) in self._refusing
+        ):
+            return None
+        made = ledger.guarded(splice, call.body)
+        return None if made is None else made.body
+
+    def learn(self, ledger: Ledger, outcome: Outcome) -> None:
+        """Remember an upstream that refused the field and took the same request without it."""
+        if (
+            INJECTION_REFUSED in ledger.exchange.altered
+            and outcome is Outcome.COMPLETED
+        ):
+            self._refusing.add(_key(ledger))
+
+
+def _key(ledger: Ledger) -> tuple[str, str]:
+    opened = ledger.exchange.opened
+    return opened.route, opened.operation

@@ -1,0 +1,280 @@
+"""The seven phases of a request, in order: accept, identify, judge, forward, meter, record; export is another process.
+
+What lives here: which phase comes when, and what the agent is told when one ends the request. What does not: how a phase
+works. `meter` and `record` happen while bytes pass (`ledger.py`). No policy judges yet, but for the limit on calls under way.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+import msgspec
+
+from proxy.accept.refusal import Refusal
+from proxy.admission import NO_ASK, Identifier, Request
+from proxy.call import Accepted, Call, Snapshot
+from proxy.desk import Desk
+from proxy.forward.agent import Agent
+from proxy.forward.failures import AgentGoneError, BodyMalformedError, BodyTimeoutError
+from proxy.forward.pool import Pool
+from proxy.forward.refusals import refuse
+from proxy.forward.relay import Ending, Relay
+from proxy.ledger import Ledger
+from proxy.meter.decode import Inflater
+from proxy.meter.dialects import PLAIN_HTTP, recognise
+from proxy.model import Ask, ErrorType, Outcome
+from proxy.outbound import Outbound
+
+_STATUS_OF_ERROR = {
+    ErrorType.BODY_TIMEOUT: 408,
+    ErrorType.INVALID_REQUEST: 400,
+    ErrorType.DRAINING: 503,
+}
+_STATUS_OF_OUTCOME = {Outcome.TIMEOUT: 504, Outcome.PROXY_ERROR: 500}
+_BAD_GATEWAY = 502
+
+
+class Pipeline:
+    """Takes each request through the phases; one for a worker."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        desk: Desk,
+        identifier: Identifier,
+        pool: Pool,
+        outbound: Outbound,
+        wall_ns: Callable[[], int],
+    ) -> None:
+        """`wall_ns` is the wall clock, in nanoseconds since the epoch."""
+        self.snapshot = snapshot
+        self._desk = desk
+        self._identifier = identifier
+        self._pool = pool
+        self._outbound = outbound
+        self._wall_ns = wall_ns
+        self._ledgers: set[Ledger] = set()
+        self._buffered_bytes = 0
+
+    def under_way(self) -> list[Ledger]:
+        """Give the calls that have not ended."""
+        return list(self._ledgers)
+
+    async def handle(self, agent: Agent) -> None:
+        """Serve one request; every way out leaves one exchange in the record."""
+        call = Call(agent, self.snapshot, monotonic(), self._wall_ns())
+        accepted = self._accept(call)
+        if isinstance(accepted, Refusal):
+            return await self._turn_away(call, accepted)
+        call.accepted = accepted
+        ending = Ending(Outcome.PROXY_ERROR, ErrorType.INTERNAL, "the proxy failed")
+        ledger = None
+        try:
+            await self._read_body(call, accepted)
+            ledger = self._identify(call, accepted)
+            self._ledgers.add(ledger)
+            await ledger.open()
+            request = self._outbound.compose(call, accepted, ledger)
+            ending = await Relay(agent, self._pool, ledger).run(request)
+            self._outbound.learn(ledger, ending.outcome)
+            if not agent.started:
+                ledger.exchange.http_status = _status(ending)
+                await ledger.close(ending)
+        except asyncio.CancelledError:
+            ending = _DRAINED if agent.overdue else _LEFT
+            raise
+        except AgentGoneError:
+            ending = _LEFT
+        except BodyTimeoutError as error:
+            ending = Ending(Outcome.CLIENT_ABORT, ErrorType.BODY_TIMEOUT, str(error))
+        except BodyMalformedError as error:
+            ending = Ending(Outcome.BLOCKED, ErrorType.INVALID_REQUEST, str(error))
+        except Exception:  # noqa: BLE001  # the guard of the phase forward: whatever it is, the agent is answered
+            self._desk.fault("forward")
+        finally:
+            self._finish(call, accepted, ledger, ending)
+
+    # accept
+
+    def _accept(self, call: Call) -> Accepted | Refusal:
+        agent, snapshot = call.agent, call.snapshot
+        refusal = _refuse_head(agent)
+        if refusal is not None:
+            agent.close_after()
+            return refusal
+        method = agent.method.decode("ascii")
+        match = snapshot.routes.match(method, agent.target, call.headers)
+        if isinstance(match, Refusal):
+            return match
+        admission = snapshot.clients.admit(call.headers, match.query, match.route)
+        if isinstance(admission, Refusal):
+            return admission
+        upgrade = (agent.get(b"upgrade") or b"").lower() == b"websocket"
+        if upgrade and not match.route.websocket:
+            return _NO_WEBSOCKET
+        if len(self._ledgers) >= snapshot.max_inflight:
+            return _FULL
+        route = match.route
+        dialect, operation = recognise(
+            route.kind, route.dialect, method, match.upstream_path
+        )
+        return Accepted(match, admission, dialect, operation, upgrade)
+
+    async def _read_body(self, call: Call, accepted: Accepted) -> None:
+        """Read the body whole where its family is known and it is not too large; what arrived already, in any case."""
+        agent, snapshot = call.agent, call.snapshot
+        if not agent.has_body:
+            call.body = b""
+            return
+        length = agent.content_length or 0
+        room = snapshot.request_buffers_total_bytes - self._buffered_bytes
+        limit = min(snapshot.request_buffer_bytes, room)
+        if length > limit or not (accepted.operation.buffered or agent.body_arrived):
+            return
+        agent.ask_for_body()
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while piece := await agent.read_body():
+                pieces.append(piece)
+                size += len(piece)
+                self._buffered_bytes += len(piece)
+                if size > limit:
+                    call.begun = b"".join(pieces)
+                    return
+        finally:
+            self._buffered_bytes -= size
+        call.body = b"".join(pieces)
+
+    # identify
+
+    def _identify(self, call: Call, accepted: Accepted) -> Ledger:
+        match, admission = accepted.match, accepted.admission
+        body = self._readable_body(call)
+        ask = self._read_request(accepted, body)
+        if accepted.dialect is PLAIN_HTTP:
+            ask = msgspec.structs.replace(ask, kind=match.route.kind)
+        request = Request(
+            headers=call.headers,
+            method=call.agent.method.decode("ascii"),
+            client=admission.client,
+            route=match.route.name,
+            provider=match.route.provider,
+            upstream_path=match.upstream_path,
+            query=match.query,
+            ask=ask,
+            inflight=len(self._ledgers),
+            tenant=match.tenant,
+            agent=match.agent,
+            run=match.run,
+        )
+        opened = self._identifier.identify(request, call.ts_ns)
+        ledger = Ledger(self._desk, opened, call.began, ask, accepted.dialect)
+        ledger.exchange.altered += [*match.altered, *admission.altered]
+        ledger.exchange.measures.body_wait_seconds = call.agent.body_wait
+        return ledger
+
+    def _readable_body(self, call: Call) -> bytes | None:
+        """Give the body without its content coding; `None` where it was not read or cannot be."""
+        coding = (call.agent.get(b"content-encoding") or b"").decode("latin-1")
+        if not call.body or coding.lower() in ("", "identity"):
+            return call.body
+        inflater = Inflater(coding, call.snapshot.request_buffer_bytes)
+        plain = inflater.feed(call.body)
+        broken = inflater.exceeded or inflater.unsupported or inflater.failed
+        return None if broken else plain
+
+    def _read_request(self, accepted: Accepted, body: bytes | None) -> Ask:
+        try:
+            return accepted.dialect.read_request(accepted.operation, body)
+        except Exception:  # noqa: BLE001  # the guard of the phase meter: the request goes on unread
+            self._desk.fault("meter")
+            name, operation = accepted.dialect.name, accepted.operation
+            return Ask(name, operation.name, operation.kind, operation.is_step)
+
+    # the ways out
+
+    async def _turn_away(self, call: Call, refusal: Refusal) -> None:
+        opened = self._identifier.refused(call.headers, len(self._ledgers), call.ts_ns)
+        ledger = Ledger(self._desk, opened, call.began, NO_ASK, PLAIN_HTTP)
+        ledger.never_sent(refusal.status)
+        # All records at once: a checkpoint between two of them would leave the refusal uncounted after a crash.
+        ledger.finish(Ending(Outcome.BLOCKED, refusal.error_type))
+        await ledger.written()
+        refuse(
+            call.agent,
+            refusal.status,
+            refusal.code,
+            refusal.error_type,
+            refusal.message,
+            refusal.headers,
+            refusal.routes,
+        )
+
+    def _finish(
+        self, call: Call, accepted: Accepted, ledger: Ledger | None, ending: Ending
+    ) -> None:
+        """Write what is missing of the record; an agent that waits is then told what went wrong."""
+        agent = call.agent
+        untold = not (agent.started or agent.gone)
+        status = _status(ending)
+        if ledger is None:
+            # The body never came whole, or the agent left before: what the head said is all there is.
+            ledger = self._identify(call, accepted)
+            ledger.never_sent(status if untold else None)
+        elif untold and ledger.exchange.closed is None:
+            ledger.exchange.http_status = status
+        self._ledgers.discard(ledger)
+        ledger.finish(ending)
+        if untold:
+            refuse(
+                agent,
+                status,
+                ending.error_type or "aborted",
+                ending.error_type or "aborted",
+                ending.message,
+            )
+
+
+_LEFT = Ending(Outcome.CLIENT_ABORT)
+_DRAINED = Ending(Outcome.PROXY_ERROR, ErrorType.DRAINING, "the proxy is stopping")
+_NO_WEBSOCKET = Refusal(
+    426,
+    "no_websocket",
+    ErrorType.INVALID_REQUEST,
+    "this route relays no WebSocket; use HTTP, or set websocket: true on the route",
+    (("Upgrade", "HTTP/1.1"),),
+)
+_FULL = Refusal(
+    503,
+    "too_many_calls",
+    ErrorType.ADMISSION,
+    "too many calls are under way here; try again, or raise limits.max_inflight",
+    (("Retry-After", "1"),),
+)
+
+
+def _status(ending: Ending) -> int:
+    """Give the status that tells an agent of an exchange that failed before it was answered."""
+    return _STATUS_OF_ERROR.get(ending.error_type) or _STATUS_OF_OUTCOME.get(
+        ending.outcome, _BAD_GATEWAY
+    )
+
+
+def _refuse_head(agent: Agent) -> Refusal | None:
+    """Refuse what the parser lets pass but two servers could read differently; nothing that follows can be trusted."""
+    coding = agent.get(b"transfer-encoding")
+    if agent.version not in ((1, 0), (1, 1)):
+        return _bad("bad_version", "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    if coding is not None and coding.lower() != b"chunked":
+        return _bad("bad_framing", "only the transfer coding chunked is understood")
+    if agent.minor_version >= 1 and not agent.get(b"host"):
+        return _bad("bad_host", "the Host header is empty")
+    if agent.head_too_large:
+        message = "the request's head is too large; limits.max_header_bytes says how large it may be"
+        return Refusal(431, "head_too_large", ErrorType.TOO_LARGE, message)
+    return None
+
+
+def _bad(code: str, message: str) -> Refusal:
+    return Refusal(400, code, ErrorType.INVALID_REQUEST, message)

@@ -1,0 +1,153 @@
+"""One exchange while it is under way: facts come in, `Open`, `Close` and `End` come out, each once.
+
+What lives here: the arithmetic of times and the rule that a later fact never rewrites an earlier record. What does not:
+reading clocks (every method is told the time), writing records (`spool.py`), sockets.
+
+Times given to methods are seconds of one monotonic clock; records carry microseconds, wall-clock ones computed from the
+admission's, so that a jump of the system clock cannot turn an exchange around.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from proxy.model import (
+    Cost,
+    ErrorType,
+    Outcome,
+    RateLimits,
+    Reading,
+    Usage,
+    UsageSource,
+)
+from proxy.record.codec import Close, End, Open, PartUsage
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What the answer cost, in tokens and dollars."""
+
+    usage: Usage = Usage()
+    source: UsageSource = UsageSource.NONE
+    cost: Cost = Cost()
+    parts: tuple[PartUsage, ...] = ()
+    ctx_window: int | None = None
+
+
+@dataclass(slots=True)
+class Measures:
+    """What the data path counts while bytes pass."""
+
+    connect_seconds: float | None = None
+    sent_at: float | None = None
+    """When the request had been handed to the upstream's connection."""
+    body_wait_seconds: float = 0.0
+    """Waiting for the agent's body."""
+    first_byte_at: float | None = None
+    head_forwarded_at: float | None = None
+    first_token_at: float | None = None
+    hold_seconds: float = 0.0
+    """What the answer waited for its record."""
+    max_gap_seconds: float = 0.0
+    chunks: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The state of one exchange between admission and its last record."""
+
+    opened: Open
+    began: float
+    """Monotonic seconds at admission."""
+    measures: Measures = field(default_factory=Measures)
+    http_status: int | None = None
+    request_id: str = ""
+    ratelimits: RateLimits = field(default_factory=RateLimits)
+    altered: list[str] = field(default_factory=list)
+    closed: Close | None = None
+    ended: End | None = None
+
+    def close(
+        self,
+        now: float,
+        outcome: Outcome,
+        error_type: ErrorType,
+        reading: Reading,
+        settlement: Settlement,
+    ) -> Close:
+        """Give the one `Close`; the outcome is the one that holds if the agent gets the rest."""
+        assert self.closed is None, "an exchange closes once"
+        m = self.measures
+        self.closed = Close(
+            attempt_id=self.opened.attempt_id,
+            closed_us=self._wall(now),
+            outcome=outcome,
+            error_type=error_type,
+            http_status=self.http_status,
+            connect_us=_us(m.connect_seconds),
+            ttfb_us=self._since(m.first_byte_at),
+            ttft_us=self._since(m.first_token_at),
+            duration_us=self._since(now) or 0,
+            overhead_us=self._overhead(),
+            max_gap_us=self._gap(),
+            chunks=m.chunks,
+            request_bytes=m.request_bytes,
+            response_bytes=m.response_bytes,
+            finish_reason=reading.finish_reason,
+            model_served=reading.model,
+            request_id=self.request_id,
+            response_id=reading.response_id,
+            ratelimits=self.ratelimits,
+            usage=settlement.usage,
+            usage_source=settlement.source,
+            usage_json=(reading.usage_json or b"").decode("utf-8", "replace"),
+            cost=settlement.cost,
+            parts=settlement.parts,
+            ctx_window=settlement.ctx_window,
+            altered=tuple(self.altered),
+        )
+        return self.closed
+
+    def end(self, now: float, outcome: Outcome, error_type: ErrorType) -> End:
+        """Give the one `End`."""
+        assert self.closed is not None, "an exchange ends after it closed"
+        assert self.ended is None, "an exchange ends once"
+        m = self.measures
+        self.ended = End(
+            attempt_id=self.opened.attempt_id,
+            ended_us=self._wall(now),
+            outcome=outcome,
+            error_type=error_type,
+            response_bytes=m.response_bytes,
+            chunks=m.chunks,
+            max_gap_us=self._gap(),
+            overhead_us=self._overhead(),
+        )
+        return self.ended
+
+    def _wall(self, now: float) -> int:
+        return self.opened.ts_us + round((now - self.began) * 1e6)
+
+    def _since(self, moment: float | None) -> int | None:
+        return None if moment is None else max(0, round((moment - self.began) * 1e6))
+
+    def _gap(self) -> int | None:
+        return _us(self.measures.max_gap_seconds) if self.measures.chunks > 1 else None
+
+    def _overhead(self) -> int | None:
+        """Give our own time on the agent's path: before the upstream had the request, and before the agent had the head."""
+        m = self.measures
+        if m.sent_at is None:
+            return None
+        before = (
+            m.sent_at - self.began - m.body_wait_seconds - (m.connect_seconds or 0.0)
+        )
+        between = 0.0
+        if m.first_byte_at is not None and m.head_forwarded_at is not None:
+            between = m.head_forwarded_at - m.first_byte_at
+        return max(0, round((before + between + m.hold_seconds) * 1e6))
+
+
+def _us(seconds: float | None) -> int | None:
+    return None if seconds is None else max(0, round(seconds * 1e6))

@@ -1,0 +1,189 @@
+"""What a worker keeps over its own death: counters and short-lived state, as checkpoint plus tail.
+
+What lives here: writing the checkpoint (a snapshot with the spool position up to which it holds) and, on start, folding in
+what dead predecessors left: their checkpoints and each record behind them. What does not: the files
+(`record/checkpoint.py`), rows for calls that died with their worker (the enricher writes those).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from proxy.errors import RecordError
+from proxy.identify.runs import RunCounter
+from proxy.meter.billed import BilledResponses
+from proxy.model import ErrorType, Outcome
+from proxy.record.checkpoint import (
+    Checkpoint,
+    Predecessor,
+    predecessors,
+    tail,
+    write_checkpoint,
+)
+from proxy.record.codec import Close, End, Event, Open, Record, decode, encode
+from proxy.record.framing import Losses
+from proxy.record.incarnations import incarnations
+from proxy.record.spool import SpoolWriter
+from proxy.telemetry import ExchangeMeters, Registry
+
+
+class _State(msgspec.Struct, frozen=True):
+    """What the counters do not say: calls under way at the snapshot, and stored responses already billed."""
+
+    under_way: tuple[tuple[bytes, bytes | None], ...] = ()
+    """`Open` and, where it was written, `Close` of each call that had not ended."""
+    billed: tuple[str, ...] = ()
+    runs: tuple[tuple[str, str, int, int], ...] = ()
+    """Tenant, run, last step, time of it."""
+
+
+class Memory:
+    """Folds records into counters; the same way for the living and the dead."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        meters: ExchangeMeters,
+        billed: BilledResponses,
+        runs: RunCounter,
+    ) -> None:
+        """Feed these."""
+        self._registry = registry
+        self._meters = meters
+        self._billed = billed
+        self._runs = runs
+        self.losses = Losses()
+        self.absorbed: tuple[str, ...] = ()
+        self.is_awaiting = False
+        """A predecessor, whose supervisor was killed, was still draining when `absorb` looked."""
+        self._pending: dict[str, tuple[Open, Close | None]] = {}
+
+    def absorb(self, root: Path, worker: str, own: str) -> None:
+        """Take over from dead incarnations of this worker; a damaged one costs only what is damaged, counted.
+
+        One that still drains is left to a later call (`is_awaiting`).
+        """
+        self.is_awaiting = any(
+            each.worker == worker and each.name < own and each.is_alive()
+            for each in incarnations(root)
+        )
+        dead = [
+            each
+            for each in predecessors(root, worker, own)
+            if each.incarnation.name not in self.absorbed
+        ]
+        # None of these had absorbed another one of them, so that each checkpoint counts what no other does.
+        for each in dead:
+            if each.checkpoint is not None:
+                self._restore(each.checkpoint)
+        for each in dead:
+            self._fold(tail(each, self.losses))
+        self._end_orphans()
+        names = {name for each in dead for name in _names(each)}
+        self.absorbed = tuple(
+            sorted(
+                name
+                for name in names.union(self.absorbed)
+                if (root / worker / name).exists()
+            )
+        )
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        try:
+            self._registry.restore(bytes(checkpoint.telemetry))
+            state = msgspec.msgpack.decode(checkpoint.state, type=_State)
+        except (msgspec.MsgspecError, RecordError, ValueError):
+            self.losses["checkpoint"] += 1
+            return
+        self._runs.restore(state.runs)
+        for response_id in state.billed:
+            self._billed.add(response_id)
+        self._fold(
+            record
+            for payloads in state.under_way
+            for payload in payloads
+            if payload is not None and (record := self._read(payload)) is not None
+        )
+
+    def _read(self, payload: bytes) -> Record | None:
+        try:
+            return decode(payload)
+        except RecordError:
+            self.losses["undecodable"] += 1
+            return None
+
+    def _fold(self, records: Iterable[Record]) -> None:
+        pending = self._pending
+        for record in records:
+            match record:
+                case Open():
+                    pending[record.attempt_id] = (record, None)
+                    self._note_step(record)
+                case Close():
+                    opened, _ = pending.get(record.attempt_id, (None, None))
+                    if opened is not None:
+                        pending[record.attempt_id] = (opened, record)
+                case End():
+                    self._apply(record)
+                case Event():
+                    self._meters.event(record)
+
+    def _note_step(self, opened: Open) -> None:
+        if opened.step_seq is not None:
+            self._runs.observe(
+                opened.tenant, opened.run_id, opened.step_seq, opened.ts_us
+            )
+
+    def _apply(self, ended: End) -> None:
+        opened, closed = self._pending.pop(ended.attempt_id, (None, None))
+        if opened is not None:
+            self._meters.apply(opened, closed, ended)
+            if closed is not None and closed.response_id and closed.usage.total():
+                self._billed.add(closed.response_id)
+
+    def _end_orphans(self) -> None:
+        """Count calls that died with their worker as the enricher's rows will show them."""
+        for attempt_id, (_, closed) in list(self._pending.items()):
+            outcome = closed.outcome if closed is not None else Outcome.PROXY_CRASHED
+            error_type = closed.error_type if closed is not None else ErrorType.NONE
+            self._apply(
+                End(attempt_id, closed.closed_us if closed else 0, outcome, error_type)
+            )
+        self._pending.clear()
+
+    async def write(
+        self,
+        spool: SpoolWriter,
+        incarnation: str,
+        under_way: Callable[[], Iterable[tuple[Open, Close | None]]],
+    ) -> None:
+        """Write a checkpoint; raises `OSError` where the disk does not take it (the old one stays)."""
+        calls = list(under_way())
+        state = _State(
+            tuple(
+                (encode(opened), encode(closed) if closed else None)
+                for opened, closed in calls
+            ),
+            tuple(self._billed.ids()),
+            tuple(self._runs.snapshot()),
+        )
+        telemetry, absorbed = self._registry.snapshot(), self.absorbed
+        # The mark is queued before the loop turns again, so that it and the snapshot mean the same moment.
+        position = await spool.mark()
+        checkpoint = Checkpoint(
+            incarnation,
+            position,
+            absorbed,
+            msgspec.Raw(telemetry),
+            msgspec.Raw(msgspec.msgpack.encode(state)),
+            tuple(opened.attempt_id for opened, _ in calls),
+        )
+        await asyncio.to_thread(write_checkpoint, spool.directory, checkpoint)
+
+
+def _names(dead: Predecessor) -> tuple[str, ...]:
+    """Give an incarnation's name and those of the ones that it had absorbed."""
+    absorbed = dead.checkpoint.absorbed if dead.checkpoint is not None else ()
+    return (dead.incarnation.name, *absorbed)

@@ -1,0 +1,82 @@
+"""What `tacho up` says once it serves.
+
+What lives here: the text, pure. What does not: where it is printed (`supervisor.py`). No secret is ever part of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BOLD, DIM, GREEN, RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What there is to say; an address that is empty is not part of this half of the product."""
+
+    version: str
+    data_dir: str
+    proxy_url: str = ""
+    """Base URL of the data port, without a slash at the end."""
+    routes: Sequence[str] = ()
+    """Routes from the settings; the built-in ones have lines of their own."""
+    admin_url: str = ""
+    store_url: str = ""
+    admin_token_needed: bool = False
+
+    def text(self, terminal: bool) -> str:
+        """Give the lines; with colours only for a terminal."""
+        bold, dim, green, reset = (
+            (BOLD, DIM, GREEN, RESET) if terminal else ("", "", "", "")
+        )
+        lines = [
+            "",
+            f"  {bold}tachograph {self.version}{reset} {green}is running{reset}",
+            "",
+        ]
+        if self.proxy_url:
+            lines += [
+                f"  {dim}Give your agent one of these, and change nothing else:{reset}",
+                "",
+            ]
+            lines += [f"    {bold}{line}{reset}" for line in self._base_urls()]
+            lines.append("")
+        lines += [
+            f"  {dim}{name:<8}{reset} {value}" for name, value in self._addresses()
+        ]
+        lines += [
+            "",
+            f"  {dim}{'next':<8}{reset} {self._next()}",
+            f"  {dim}{'stop':<8}{reset} Ctrl-C",
+            "",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _base_urls(self) -> list[str]:
+        return [
+            f"OPENAI_BASE_URL={self.proxy_url}/openai/v1",
+            f"ANTHROPIC_BASE_URL={self.proxy_url}/anthropic",
+            *(
+                f"{self.proxy_url}/{route}"
+                for route in self.routes
+                if route not in ("openai", "anthropic")
+            ),
+        ]
+
+    def _addresses(self) -> list[tuple[str, str]]:
+        token = " (token required)" if self.admin_token_needed else ""
+        known = [
+            ("metrics", f"{self.admin_url}/metrics{token}" if self.admin_url else ""),
+            (
+                "store",
+                f"{self.store_url} (ClickHouse over HTTP; token in {self.data_dir}/read_token)"
+                if self.store_url
+                else "",
+            ),
+            ("data", self.data_dir),
+        ]
+        return [(name, value) for name, value in known if value]
+
+    def _next(self) -> str:
+        if self.proxy_url and self.store_url:
+            return 'make a call, then: tacho sql "SELECT model_served, cost_usd FROM steps ORDER BY ts DESC LIMIT 5"'
+        return "tacho status"

@@ -1,0 +1,90 @@
+"""How the whole product fares, put together from its processes.
+
+What lives here: `Overview`, which answers health, readiness and status for the admin port and the control socket. What does not:
+serving those answers (`admin.py`, `control.py`), metrics (`metrics.py`).
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from proxy.control import Json
+from proxy.control_client import ControlClient, UnreachableError
+from proxy.supervise.children import ChildProcess
+from proxy.supervise.metrics import MetricsOfAll
+from proxy.supervise.processes import process_use
+from proxy.supervise.spec import State
+
+ASK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Overview:
+    """Answers for all processes. The first child is the one that the service stands and falls with; others only degrade it."""
+
+    children: Sequence[ChildProcess]
+    clients: Mapping[str, ControlClient]
+    metrics: MetricsOfAll
+    facts: Json = field(default_factory=dict)
+    """What `/status` says beside: version, mode, addresses."""
+    stopping: bool = False
+
+    def degraded(self) -> list[str]:
+        """Name the children that do not do their work."""
+        return [child.name for child in self.children if not _serves(child)]
+
+    def health(self) -> tuple[bool, Json]:
+        """Tell whether a restart of the whole could help: a dead exporter is no reason."""
+        vital = self.children[0]
+        ok = _serves(vital) or self.stopping
+        return ok, {"status": "ok" if ok else "unhealthy", "degraded": self.degraded()}
+
+    def ready(self) -> tuple[bool, Json]:
+        """Tell whether traffic should be sent here."""
+        ready = self.children[0].state is State.RUNNING and not self.stopping
+        return ready, {"ready": ready, "degraded": self.degraded()}
+
+    async def status(self) -> Json:
+        """Ask all children what they have to say, and put it together."""
+        answers, totals = await asyncio.gather(
+            asyncio.gather(*(self._ask(child) for child in self.children)),
+            self.metrics.totals(),
+        )
+        processes = {
+            child.name: _facts(child, said)
+            for child, said in zip(self.children, answers, strict=True)
+        }
+        return {
+            **self.facts,
+            "status": "stopping" if self.stopping else self.health()[1]["status"],
+            "degraded": self.degraded(),
+            **totals,
+            "processes": processes,
+        }
+
+    async def _ask(self, child: ChildProcess) -> Json | None:
+        if child.state is not State.RUNNING or not child.answers:
+            return None
+        try:
+            return await self.clients[child.name].status(ASK_SECONDS)
+        except UnreachableError:
+            return None
+
+
+def _serves(child: ChildProcess) -> bool:
+    return child.state is State.RUNNING and child.healthy
+
+
+def _facts(child: ChildProcess, said: Json | None) -> Json:
+    use = None if child.pid is None else process_use(child.pid)
+    return {
+        "state": str(child.state),
+        "healthy": child.healthy,
+        "pid": child.pid,
+        "restarts": child.restarts,
+        "last_exit": child.last_exit or None,
+        "since_seconds": round(child.since_seconds(), 3),
+        "resident_bytes": None if use is None else use.resident_bytes,
+        "cpu_seconds": None if use is None else round(use.cpu_seconds, 3),
+        "says": said,
+    }

@@ -1,0 +1,82 @@
+"""Which processes make up `tacho up`, `tacho proxy` and `tacho export`.
+
+What lives here: `Mode` and `children`, the list of what is run. What does not: running it (`children.py`, `supervisor.py`).
+"""
+
+import sys
+from enum import StrEnum
+
+from proxy.config import Settings
+from proxy.supervise.spec import PATIENT, ChildSpec
+
+LAST_SECONDS = 2.0
+"""What the worker gets beyond its drain time, to close its records."""
+
+
+class Mode(StrEnum):
+    """The half of the product that a supervisor runs, or all of it."""
+
+    UP = "up"
+    PROXY = "proxy"
+    EXPORT = "export"
+
+    @property
+    def halves(self) -> tuple[str, ...]:
+        """Name the locks that this mode holds in the data directory."""
+        return ("proxy", "export") if self is Mode.UP else (self.value,)
+
+    @property
+    def socket_name(self) -> str:
+        """Name the control socket: the two halves may share a data directory."""
+        return "tacho-export" if self is Mode.EXPORT else "tacho"
+
+
+def children(
+    mode: Mode, settings: Settings, config_path: str, data_fd: int | None
+) -> list[ChildSpec]:
+    """List the children in the order of their start; the first is the one that the service stands and falls with."""
+    specs = []
+    if mode is not Mode.EXPORT:
+        assert data_fd is not None
+        specs.append(_worker(settings, config_path, data_fd))
+    if mode is Mode.EXPORT:
+        specs.append(_exporter(config_path))
+    if mode is not Mode.PROXY and settings.exporters.clickhouse.url == "embedded":
+        specs.append(store(config_path))
+    if mode is Mode.UP:
+        specs.append(_exporter(config_path))
+    return specs
+
+
+def _worker(settings: Settings, config_path: str, data_fd: int) -> ChildSpec:
+    return ChildSpec(
+        name="w0",
+        argv=(
+            *module_argv("proxy.worker", config_path),
+            "--name",
+            "w0",
+            "--fd",
+            str(data_fd),
+        ),
+        pass_fds=(data_fd,),
+        stop_within_seconds=settings.timeouts.drain_seconds + LAST_SECONDS,
+        watch=PATIENT,
+    )
+
+
+def _exporter(config_path: str) -> ChildSpec:
+    return ChildSpec(name="exporter", argv=module_argv("exporters.worker", config_path))
+
+
+def store(config_path: str) -> ChildSpec:
+    """Describe the store child, which `tacho sql` runs on its own when the product is stopped."""
+    argv = module_argv("exporters.clickhouse.embedded", config_path)
+    return ChildSpec(
+        name="store", argv=argv, ready_within_seconds=120.0, takes_reload=False
+    )
+
+
+def module_argv(name: str, config_path: str) -> tuple[str, ...]:
+    """Give the command line of a module of this installation; `-P` keeps the working directory out of its imports."""
+    config = ("--config", config_path) if config_path else ()
+    return (sys.executable, "-P", "-m", name, *config)

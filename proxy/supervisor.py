@@ -1,0 +1,257 @@
+"""The parent process: `tacho up`, `tacho proxy` and `tacho export`.
+
+What lives here: `Supervisor`, the order of things: what is taken, started, reloaded and stopped when. What does not: each of these
+things (`supervise/`), the data path (`worker.py`). It holds the data port's one listening socket, so that connections queue
+while a killed worker is replaced, and accepts none itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.config import Address, Settings, ensure_data_dir, parse_address, reloadable
+from proxy.control import ControlServer, Probes, socket_path
+from proxy.control_client import ControlClient, UnreachableError
+from proxy.errors import SettingsError, StartError
+from proxy.preflight import few_files_warning, raise_file_limit
+from proxy.supervise.admin import AdminServer, Answers, Guard
+from proxy.supervise.backoff import Backoff
+from proxy.supervise.banner import Banner
+from proxy.supervise.children import ChildProcess, first_ready
+from proxy.supervise.listeners import (
+    DataDirLock,
+    bind,
+    bound_address,
+    reachable,
+)
+from proxy.supervise.metrics import MetricsOfAll
+from proxy.supervise.overview import Overview
+from proxy.supervise.plan import Mode
+from proxy.supervise.spec import ChildSpec
+
+PREDECESSOR_SECONDS = 5.0
+"""How long the port of a killed supervisor may stay busy: its worker closes it once it sees the death."""
+HURRY_SECONDS = 1.0
+logger = logging.getLogger("tacho.supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a supervisor is asked to run."""
+
+    mode: Mode
+    settings: Settings
+    children: Callable[[int | None], Sequence[ChildSpec]]
+    """Gives the children for the data port's file descriptor; the first is the vital one."""
+    environ: Mapping[str, str]
+    """The children's environment."""
+    reload: Callable[[], Settings]
+    """Reads the settings again; raises `SettingsError`."""
+    version: str = ""
+
+
+class Supervisor:
+    """Runs the children of an `Order` until it is told to stop; `run` gives the exit status."""
+
+    def __init__(self, order: Order, say: Callable[[Banner], None]) -> None:
+        self._order = order
+        self._settings = order.settings
+        self._say = say
+        self._data_dir = Path(order.settings.data_dir).absolute()
+        self._stop_asked = asyncio.Event()
+        self._hurry_asked = asyncio.Event()
+        self._failure: StartError | None = None
+        self._exit_status = 0
+        self._reloaded = True
+        self._data_port: socket.socket | None = None
+        self._children: list[ChildProcess] = []
+
+    async def run(self) -> int:
+        """Take ports and locks (`StartError`, `SettingsError`), start all, serve, and stop all in order."""
+        async with contextlib.AsyncExitStack() as taken:
+            overview = await self._take(taken)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(signal.SIGHUP, self.reload)
+            async with asyncio.TaskGroup() as tasks:
+                starting = tasks.create_task(self._start(tasks, overview), name="start")
+                await self._stop_asked.wait()
+                starting.cancel()
+                overview.stopping = True
+                await self._stop()
+        if self._failure is not None:
+            raise self._failure
+        return self._exit_status
+
+    def stop(self) -> None:
+        """Drain and end; when called again, at once."""
+        if self._stop_asked.is_set():
+            self._hurry_asked.set()
+        self._stop_asked.set()
+
+    def reload(self) -> None:
+        """Read the settings again, and pass the word on if they are good."""
+        try:
+            fresh = self._order.reload()
+        except SettingsError as error:
+            self._reloaded = False
+            logger.error(
+                "reload_failed",
+                extra={
+                    "detail": {"why": str(error), "in_force": "the settings of before"}
+                },
+            )
+            return
+        self._reloaded = True
+        late = reloadable(self._settings, fresh)
+        logger.info("reloaded", extra={"detail": {"needs_restart": ", ".join(late)}})
+        for child in self._children:
+            child.reload()
+
+    async def _take(self, taken: contextlib.AsyncExitStack) -> Overview:
+        """Take everything that a second instance could hold, before any child starts."""
+        order, settings = self._order, self._settings
+        guard = Guard(parse_address(settings.admin.listen), settings.admin.token)
+        ensure_data_dir(settings)
+        taken.callback(DataDirLock(self._data_dir, order.mode.halves).close)
+        data_address = None
+        if order.mode is not Mode.EXPORT:
+            wanted = parse_address(settings.listen)
+            self._data_port = await self._bind(wanted)
+            taken.callback(self._data_port.close)
+            data_address = bound_address(self._data_port, wanted)
+        admin_port = bind(guard.address, "admin.listen")
+        taken.callback(admin_port.close)
+        if warning := few_files_warning(raise_file_limit()):
+            logger.warning("few_files", extra={"detail": {"why": warning}})
+        overview = self._assemble(
+            data_address, bound_address(admin_port, guard.address)
+        )
+        control = ControlServer(
+            socket_path(self._data_dir, order.mode.socket_name),
+            Probes(
+                overview.health,
+                lambda: overview.ready()[0],
+                overview.metrics.own_bytes,
+                overview.status,
+            ),
+        )
+        await control.start()
+        taken.push_async_callback(control.close)
+        admin = AdminServer(
+            admin_port,
+            guard,
+            Answers(
+                overview.health,
+                overview.ready,
+                overview.status,
+                overview.metrics.exposition,
+            ),
+        )
+        await admin.start()
+        taken.push_async_callback(admin.close)
+        return overview
+
+    async def _bind(self, address: Address) -> socket.socket:
+        """Bind the data port; wait where the worker of a killed predecessor still holds it."""
+        orphan = ControlClient(self._data_dir, "w0")
+        deadline = asyncio.get_running_loop().time() + PREDECESSOR_SECONDS
+        while True:
+            try:
+                return bind(address, "listen")
+            except StartError:
+                try:
+                    await orphan.healthy(1.0)
+                except UnreachableError:
+                    return bind(address, "listen")
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                await asyncio.sleep(0.05)
+
+    def _assemble(self, data: Address | None, admin: Address) -> Overview:
+        specs = self._order.children(
+            None if self._data_port is None else self._data_port.fileno()
+        )
+        clients = {
+            spec.name: ControlClient(self._data_dir, spec.name) for spec in specs
+        }
+        self._children = [
+            ChildProcess(
+                spec,
+                self._order.environ,
+                clients[spec.name],
+                Backoff(random.random),
+            )
+            for spec in specs
+        ]
+        metrics = MetricsOfAll(self._children, clients, lambda: self._reloaded)
+        scheme = "http" if self._settings.listen_tls is None else "https"
+        facts = {
+            "version": self._order.version,
+            "mode": str(self._order.mode),
+            "data_dir": str(self._data_dir),
+            "listen": None if data is None else f"{scheme}://{reachable(data)}",
+            "admin": f"http://{reachable(admin)}",
+        }
+        return Overview(self._children, clients, metrics, facts)
+
+    async def _start(self, tasks: asyncio.TaskGroup, overview: Overview) -> None:
+        """Start the worker first, so that traffic flows at once; the rest when it is ready."""
+        for child in self._children:
+            tasks.create_task(child.run(), name=f"child-{child.name}")
+            if self._data_port is not None and child is self._children[0]:
+                try:
+                    await first_ready(child)
+                except StartError as error:
+                    self._give_up(child, error)
+                    return
+        self._say(self._banner(overview))
+
+    def _give_up(self, child: ChildProcess, error: StartError) -> None:
+        """End with the worker's own exit status where it has said in a line of its own why it cannot start."""
+        if child.exit_status in (2, 3):
+            self._exit_status = child.exit_status
+        else:
+            self._failure = error
+        self._stop_asked.set()
+
+    def _banner(self, overview: Overview) -> Banner:
+        settings, facts = self._settings, overview.facts
+        has_store = any(child.name == "store" for child in self._children)
+        store = parse_address(settings.store.listen)
+        return Banner(
+            version=self._order.version,
+            data_dir=str(self._data_dir),
+            proxy_url=facts["listen"] or "",
+            routes=tuple(settings.routes),
+            admin_url=facts["admin"],
+            store_url=f"http://{reachable(store)}" if has_store and store.port else "",
+            admin_token_needed=bool(settings.admin.token),
+        )
+
+    async def _stop(self) -> None:
+        """Refuse new connections, then stop the worker, the exporter (it flushes what the worker wrote), the store."""
+        if self._data_port is not None:
+            self._data_port.close()
+        async with asyncio.TaskGroup() as tasks:
+            orderly = tasks.create_task(self._stop_in_order(), name="stop")
+            hurried = tasks.create_task(self._hurry_asked.wait(), name="hurry")
+            await asyncio.wait([orderly, hurried], return_when=asyncio.FIRST_COMPLETED)
+            if not orderly.done():
+                self._exit_status = 1
+                await asyncio.gather(
+                    *(child.hurry(HURRY_SECONDS) for child in self._children)
+                )
+                orderly.cancel()
+            hurried.cancel()
+
+    async def _stop_in_order(self) -> None:
+        for child in [*self._children[:1], *reversed(self._children[1:])]:
+            await child.stop()

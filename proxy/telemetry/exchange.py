@@ -1,0 +1,208 @@
+"""What a proxy worker counts of its exchanges, under the names and labels that dashboards and alerts use.
+
+What lives here: `ExchangeMeters`, which turns the three records of an exchange into counts. What does not: how counts are
+kept (`registry.py`), the families' specifications (`specs.py`), metrics of policies and runs.
+"""
+
+from collections.abc import Mapping, Set
+
+from proxy.model import CostSource, Kind, Outcome, Usage, UsageSource
+from proxy.record.codec import Close, End, Event, Open
+from proxy.telemetry import specs
+from proxy.telemetry.registry import OTHER, Labels, Registry
+
+TOKEN_TYPES = (
+    "input",
+    "cache_read",
+    "cache_write",
+    "cache_write_long",
+    "output",
+    "reasoning",
+    "audio_in",
+    "audio_out",
+    "image_in",
+)
+"""Values of the label `type`, in the order of `Usage.buckets`."""
+_OUTPUT_TYPES = frozenset({"output", "reasoning", "audio_out"})
+_NO_CLOSE = Close("", 0, Outcome.PROXY_CRASHED)
+_METERED_KINDS = frozenset({Kind.LLM, Kind.EMBEDDING})
+
+
+class ExchangeMeters:
+    """Counts exchanges. Labels that users or agents could make many of are bounded: models by a list, names by number."""
+
+    def __init__(
+        self, registry: Registry, models: Set[str], max_names: int = 100
+    ) -> None:
+        self._registry = registry
+        self._models = models
+        self._names: set[Labels] = set()
+        self._max_names = max_names
+        self._drops: dict[str, int] = {}
+        self._attempts = registry.counter(specs.ATTEMPTS)
+        self._steps = registry.counter(specs.STEPS)
+        self._retries = registry.counter(specs.RETRIES)
+        self._cost = registry.counter(specs.COST)
+        self._tokens = registry.counter(specs.TOKENS)
+        self._step_duration = registry.histogram(specs.STEP_DURATION)
+        self._attempt_duration = registry.histogram(specs.ATTEMPT_DURATION)
+        self._ttft = registry.histogram(specs.TTFT)
+        self._inflight = registry.gauge(specs.INFLIGHT)
+        self._overhead = registry.histogram(specs.OVERHEAD)
+        self._loop_lag = registry.histogram(specs.LOOP_LAG)
+        self._unpriced = registry.counter(specs.UNPRICED)
+        self._estimated = registry.counter(specs.USAGE_ESTIMATED)
+        self._unmetered = registry.counter(specs.UNMETERED)
+        self._spool_bytes = registry.gauge(specs.SPOOL_BYTES)
+        self._dropped = registry.counter(specs.DROPPED)
+        self._ratelimit = registry.gauge(specs.RATELIMIT)
+        self._events = registry.counter(specs.EVENTS)
+        self._reload = registry.gauge(specs.CONFIG_RELOAD)
+        self._client_tokens = registry.histogram(specs.GEN_AI_TOKENS)
+        self._client_duration = registry.histogram(specs.GEN_AI_DURATION)
+        self._reload.set((), 1)
+
+    def apply(self, opened: Open, closed: Close | None, ended: End) -> None:
+        """Count one exchange, once, when its end is known; `closed` is `None` where the proxy died before it."""
+        close = _NO_CLOSE if closed is None else closed
+        who = self._who(opened.tenant, opened.agent)
+        model = self._model(close.model_served or opened.model_requested)
+        where = (opened.route, model)
+        self._attempts.add((*who, *where, opened.kind, ended.outcome))
+        if opened.is_step and opened.attempt == 0:
+            self._steps.add((*who, opened.kind))
+        if opened.retry_layer:
+            self._retries.add((*who, opened.route, opened.retry_layer))
+        self._count_times(opened, close, ended, where)
+        self._count_tokens(who, model, close.usage)
+        self._count_cost(who, model, close.cost.total())
+        for part in close.parts:
+            self._count_tokens(who, self._model(part.model), part.usage)
+            self._count_cost(who, self._model(part.model), part.cost.total())
+        self._count_sources(opened, close, ended, model)
+        self._note_ratelimits(where, close)
+        self._count_conventions(opened, close, ended, model)
+
+    def begin(self, route: str) -> None:
+        """Note that a call is under way."""
+        self._inflight.add((route,), 1)
+
+    def finish(self, route: str) -> None:
+        """Note that a call has ended."""
+        self._inflight.add((route,), -1)
+
+    def event(self, event: Event) -> None:
+        """Count one event."""
+        self._events.add((*self._who(event.tenant, event.agent), event.type))
+
+    def note_loop_lag(self, lag_us: int) -> None:
+        """Observe by how much the event loop was late."""
+        self._loop_lag.observe((), lag_us)
+
+    def note_spool(self, size_bytes: int, dropped: Mapping[str, int]) -> None:
+        """Say what the spool holds, and what it has dropped by reason since its writer was made."""
+        self._spool_bytes.set((), size_bytes)
+        for reason, total in dropped.items():
+            self._dropped.add((reason,), max(0, total - self._drops.get(reason, 0)))
+            self._drops[reason] = total
+
+    def drop(self, reason: str, amount: int = 1) -> None:
+        """Count something that was lost or left out; `reason` is one of a fixed set."""
+        self._dropped.add((reason,), amount)
+
+    def note_reload(self, *, succeeded: bool) -> None:
+        """Say whether the last reload of the settings was taken."""
+        self._reload.set((), int(succeeded))
+
+    def _who(self, tenant: str, agent: str) -> Labels:
+        """Bound the number of names; later ones share one series."""
+        who = (tenant, agent)
+        if who in self._names:
+            return who
+        if len(self._names) >= self._max_names:
+            return (OTHER, OTHER)
+        self._names.add(who)
+        return who
+
+    def _model(self, model: str) -> str:
+        return model if not model or model in self._models else OTHER
+
+    def _count_times(
+        self, opened: Open, close: Close, ended: End, where: Labels
+    ) -> None:
+        if close is not _NO_CLOSE:
+            self._attempt_duration.observe(where, close.duration_us)
+            if opened.is_step:
+                _, agent = self._who(opened.tenant, opened.agent)
+                self._step_duration.observe((agent, opened.kind), close.duration_us)
+        if close.ttft_us is not None:
+            self._ttft.observe(where, close.ttft_us)
+        overhead_us = (
+            close.overhead_us if ended.overhead_us is None else ended.overhead_us
+        )
+        if overhead_us is not None:
+            self._overhead.observe((), overhead_us)
+
+    def _count_tokens(self, who: Labels, model: str, usage: Usage) -> None:
+        for token_type, count in zip(TOKEN_TYPES, usage.buckets(), strict=True):
+            if count:
+                self._tokens.add((*who, model, token_type), count)
+
+    def _count_cost(self, who: Labels, model: str, pico_usd: int | None) -> None:
+        if pico_usd:
+            self._cost.add((*who, model), pico_usd)
+
+    def _count_sources(
+        self, opened: Open, close: Close, ended: End, model: str
+    ) -> None:
+        """Count what is not as well known as it should be."""
+        if close.usage_source is UsageSource.NONE:
+            is_metered = opened.kind in _METERED_KINDS and opened.is_step
+            if is_metered and ended.outcome is Outcome.COMPLETED:
+                self._unmetered.add((opened.route, opened.operation))
+            return
+        if close.usage_source is UsageSource.PARTIAL:
+            self._estimated.add((opened.route, "cut"))
+        elif close.usage_source is UsageSource.ESTIMATED:
+            is_whole = ended.outcome is Outcome.COMPLETED
+            self._estimated.add(
+                (opened.route, "no_usage" if is_whole else ended.outcome)
+            )
+        if close.cost.source in (CostSource.ASSUMED, CostSource.UNPRICED):
+            self._unpriced.add((model,))
+
+    def _note_ratelimits(self, where: Labels, close: Close) -> None:
+        limits = close.ratelimits
+        for limit_type, remaining, limit in (
+            ("requests", limits.remaining_requests, limits.limit_requests),
+            ("tokens", limits.remaining_tokens, limits.limit_tokens),
+        ):
+            if remaining is not None and limit:
+                ratio = min(1_000_000, max(0, remaining * 1_000_000 // limit))
+                self._ratelimit.set((*where, limit_type), ratio)
+
+    def _count_conventions(
+        self, opened: Open, close: Close, ended: End, model: str
+    ) -> None:
+        """Fill what the GenAI conventions of OpenTelemetry name."""
+        operation = specs.GEN_AI_OPERATIONS.get(opened.operation)
+        if operation is None or close is _NO_CLOSE:
+            return
+        provider = specs.GEN_AI_PROVIDERS.get(opened.provider, opened.provider)
+        labels = (operation, provider, model)
+        error = (
+            ""
+            if ended.outcome is Outcome.COMPLETED
+            else str(ended.error_type or ended.outcome)
+        )
+        self._client_duration.observe((*labels, error), close.duration_us)
+        if close.usage_source is UsageSource.PROVIDER:
+            known = dict(zip(TOKEN_TYPES, close.usage.buckets(), strict=True))
+            for direction, is_output in (("input", False), ("output", True)):
+                counts = [
+                    n
+                    for t, n in known.items()
+                    if n is not None and (t in _OUTPUT_TYPES) is is_output
+                ]
+                if counts:
+                    self._client_tokens.observe((*labels, direction), sum(counts))

@@ -1,0 +1,295 @@
+"""One proxy process: everything that the agent waits for, wired together.
+
+What lives here: building the phases from the settings, the clock and the random numbers that they are given, start, reload,
+drain. What does not: how a phase works. Run by the supervisor as `python -m proxy.worker --config PATH --name w0 --fd N`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from proxy import log
+from proxy.accept.ids import uuid7
+from proxy.admission import Identifier, Installation
+from proxy.child import Child, run
+from proxy.config import Keys, Settings, ensure_data_dir, environment, load, read_keys
+from proxy.control import ControlServer, Probes, socket_path
+from proxy.desk import Desk
+from proxy.errors import SettingsError
+from proxy.forward.connect import Connector
+from proxy.forward.pool import Pool
+from proxy.forward.server import DataPort
+from proxy.identify.runs import RunCounter, RunLimits
+from proxy.meter.billed import BilledResponses
+from proxy.meter.prices import PriceTable, assumed
+from proxy.model import Cost, Usage
+from proxy.outbound import Outbound
+from proxy.pipeline import Pipeline
+from proxy.preflight import require_c_parser
+from proxy.record.codec import Close, Open
+from proxy.record.spool import SpoolWriter
+from proxy.recovery import Memory
+from proxy.settling import Settler
+from proxy.telemetry import ExchangeMeters, Registry
+from proxy.wiring import (
+    build_snapshot,
+    egress_proxy,
+    listener_tls,
+    port_limits,
+    spool_options,
+)
+
+_TICK_SECONDS = 0.5
+_CHECKPOINT_SECONDS = 3.0
+_SWEEP_SECONDS = 5.0
+_BILLED_RESPONSES = 20_000
+_logger = logging.getLogger("tacho.worker")
+
+
+class Worker:
+    """A worker of the data path; `start`, then `stop` once."""
+
+    def __init__(
+        self, settings: Settings, name: str, sockets: list[socket.socket]
+    ) -> None:
+        """Take listening sockets; the settings have been checked."""
+        require_c_parser()
+        self.settings = settings
+        self.name = name
+        self._sockets = sockets
+        self._secrets = ensure_data_dir(settings)
+        # Ids are unique, not secret; the system's generator would be a call that lets go of the interpreter for each.
+        self._random = random.Random(secrets.randbits(256))
+        self._incarnation = self._new_id(time.time_ns())
+        self.telemetry = Registry(settings.limits.max_series)
+        self._prices = PriceTable.load()
+        self._meters = ExchangeMeters(self.telemetry, self._prices.models())
+        self._billed = BilledResponses(_BILLED_RESPONSES)
+        self._runs = RunCounter(RunLimits())
+        self._memory = Memory(self.telemetry, self._meters, self._billed, self._runs)
+        self._root = Path(settings.data_dir) / "spool"
+        self._absorb()
+        self.spool = SpoolWriter(
+            self._root,
+            name,
+            self._incarnation,
+            spool_options(settings),
+            now_us=lambda: time.time_ns() // 1000,
+        )
+        self._connector = Connector(egress_proxy(settings), settings.ca_file)
+        self._pool = Pool(self._connector, settings.timeouts.upstream_keepalive_seconds)
+        self.pipeline = self._pipeline(read_keys(settings, environment()))
+        self.port = DataPort(
+            self.pipeline.handle, port_limits(settings), self._count_malformed
+        )
+        self._ticker: asyncio.Task[None] | None = None
+
+    def _new_id(self, now_ns: int) -> str:
+        return uuid7(now_ns, self._random.getrandbits(62))
+
+    def _pipeline(self, keys: Keys) -> Pipeline:
+        settings = self.settings
+
+        def assume(usage: Usage) -> Cost:
+            price = self.settings.unpriced
+            return assumed(usage, price.input_usd_per_mtok, price.output_usd_per_mtok)
+
+        desk = Desk(
+            spool=self.spool,
+            settler=Settler(self._prices, self._billed, assume),
+            applied=self._meters.apply,
+            under_way=self._count_under_way,
+            noted=self._meters.event,
+            fault=self._count_fault,
+            new_id=lambda: self._new_id(time.time_ns()),
+            meter_buffer_bytes=settings.limits.meter_buffer_bytes,
+            response_headers=settings.response_headers,
+        )
+        installation = Installation(
+            settings.instance or socket.gethostname(),
+            settings.tenant,
+            settings.env,
+            settings.agent,
+            self._secrets.secret,
+        )
+        identifier = Identifier(
+            installation,
+            self._runs,
+            self._new_id,
+            lambda count: self._meters.drop("bad_name", count),
+        )
+        return Pipeline(
+            build_snapshot(settings, keys, self._secrets),
+            desk,
+            identifier,
+            self._pool,
+            Outbound(self._connector),
+            time.time_ns,
+        )
+
+    def _count_under_way(self, route: str, change: int) -> None:
+        if change > 0:
+            self._meters.begin(route)
+        else:
+            self._meters.finish(route)
+
+    def _count_malformed(self, reason: str) -> None:
+        self._meters.drop(reason)
+
+    def _count_fault(self, phase: str) -> None:
+        self._meters.drop(f"fault_{phase}")
+        if sys.exc_info()[0] is not None:
+            _logger.error(
+                "fault", extra={"detail": {"phase": phase}}, exc_info=sys.exc_info()
+            )
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self.spool.start()
+        await self._checkpoint()
+        await self.port.listen(self._sockets, listener_tls(self.settings))
+        self._ticker = asyncio.get_running_loop().create_task(
+            self._tick(), name="ticker"
+        )
+
+    async def stop(self) -> None:
+        """Stop accepting, let calls end within the drain time, cut the rest, write everything down."""
+        for sock in self._sockets:
+            sock.close()  # like the copies that `drain` closes, so that a successor can have the port at once
+        await self.port.drain(self.settings.timeouts.drain_seconds)
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticker
+        self._pool.close()
+        await self._checkpoint()
+        await asyncio.to_thread(self.spool.close)
+
+    def reload(self, path: str | None) -> None:
+        """Take new routes, client keys and assumed prices; requests under way keep the old ones. A bad file changes nothing."""
+        try:
+            new = load(path, environment())
+            settings = msgspec.structs.replace(
+                self.settings,
+                routes=new.routes,
+                clients=new.clients,
+                default_route=new.default_route,
+                unpriced=new.unpriced,
+            )
+            keys = read_keys(settings, environment())
+            self.pipeline.snapshot = build_snapshot(settings, keys, self._secrets)
+        except SettingsError as error:
+            self._meters.note_reload(succeeded=False)
+            _logger.error("reload_refused", extra={"detail": {"reason": str(error)}})
+            return
+        self.settings = settings
+        self._meters.note_reload(succeeded=True)
+
+    async def _tick(self) -> None:
+        """Measure the loop's lag, sweep idle connections, write checkpoints."""
+        loop = asyncio.get_running_loop()
+        swept = saved = loop.time()
+        while True:
+            due = time.monotonic() + _TICK_SECONDS
+            await asyncio.sleep(_TICK_SECONDS)
+            self._meters.note_loop_lag(max(0, round((time.monotonic() - due) * 1e6)))
+            self._note_spool()
+            now = loop.time()
+            if now - swept >= _SWEEP_SECONDS:
+                swept = now
+                self._pool.sweep()
+            if now - saved >= _CHECKPOINT_SECONDS:
+                saved = now
+                await self._checkpoint()
+
+    def _note_spool(self) -> None:
+        self._meters.note_spool(self.spool.bytes_total(), self.spool.dropped)
+
+    def _under_way(self) -> Iterable[tuple[Open, Close | None]]:
+        return [
+            (ledger.exchange.opened, ledger.exchange.closed)
+            for ledger in self.pipeline.under_way()
+        ]
+
+    def _absorb(self) -> None:
+        self._memory.absorb(self._root, self.name, self._incarnation)
+        for reason, count in self._memory.losses.items():
+            self._meters.drop(f"recovery_{reason}", count)
+        self._memory.losses.clear()
+
+    async def _checkpoint(self) -> None:
+        self._note_spool()
+        if self._memory.is_awaiting:
+            self._absorb()
+        try:
+            await self._memory.write(self.spool, self._incarnation, self._under_way)
+        except OSError as error:
+            self._meters.drop("checkpoint")
+            _logger.warning(
+                "checkpoint_failed", extra={"detail": {"errno": error.errno}}
+            )
+
+    def probes(self) -> Probes:
+        """Give the answers for the control socket."""
+        return Probes(
+            self._health, lambda: self._ticker is not None, self._metrics, self._status
+        )
+
+    def _metrics(self) -> bytes:
+        self._note_spool()
+        return msgspec.msgpack.encode(self.telemetry.families())
+
+    def _health(self) -> tuple[bool, dict[str, Any]]:
+        trouble = self.spool.trouble
+        return True, {"degraded": [f"spool: {trouble}"] if trouble else []}
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "inflight": self.port.inflight,
+            "spool_bytes": self.spool.bytes_total(),
+            "spool_trouble": self.spool.trouble,
+            "dropped": self.spool.dropped,
+            "incarnation": self._incarnation,
+        }
+
+
+def main(arguments: list[str]) -> int:
+    """Run a worker as a child of the supervisor."""
+    parser = argparse.ArgumentParser(prog="python -m proxy.worker")
+    parser.add_argument("--config", default="")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    options = parser.parse_args(arguments)
+    log.setup(options.name)
+
+    async def serve(child: Child) -> None:
+        settings = load(options.config or None, environment())
+        listener = socket.socket(fileno=options.fd)
+        worker = Worker(settings, options.name, [listener])
+        await worker.start()
+        control = ControlServer(
+            socket_path(Path(settings.data_dir), options.name), worker.probes()
+        )
+        await control.start()
+        child.on_reload(lambda: worker.reload(options.config or None))
+        child.announce_ready()
+        await child.stopping.wait()
+        await worker.stop()
+        await control.close()
+
+    return run(options.name, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,56 @@
+"""Fixtures of the end-to-end tests: a scripted origin and a worker in front of it, on raw sockets."""
+
+import resource
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from tests.helpers.origin import RawOrigin
+from tests.helpers.proxy import Proxy, running, settings_for
+from tests.helpers.scene import Scene, playing
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _many_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 20_000)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@pytest.fixture(autouse=True)
+def blockbuster(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail on blocking calls, but for the making of a worker: in its own process nothing waits for that yet."""
+    if request.node.get_closest_marker("blocking_allowed"):
+        yield
+        return
+    with blockbuster_ctx() as guard:
+        for function in guard.functions.values():
+            function.can_block_in("proxy/worker.py", "__init__")
+        yield
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[RawOrigin]:
+    async with RawOrigin() as origin:
+        yield origin
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+async def proxy(origin: RawOrigin, data_dir: Path) -> AsyncIterator[Proxy]:
+    async with running(settings_for(data_dir, origin)) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """The whole product after a few calls; it takes seconds to start, so many tests share it."""
+    with playing(tmp_path_factory.mktemp("rows")) as scene:
+        yield scene

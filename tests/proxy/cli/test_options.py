@@ -1,0 +1,56 @@
+"""Flags win over the environment, which wins over the file; children get the same."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.options import Loaded, add_json, add_serving, load_settings
+
+
+def loaded(*words: str) -> Loaded:
+    parser = argparse.ArgumentParser()
+    add_serving(parser)
+    add_json(parser)
+    return load_settings(parser.parse_args(words))
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TACHO_CONFIG", raising=False)
+
+
+def test_without_a_file_there_are_defaults():
+    found = loaded()
+    assert (found.path, found.settings.listen) == ("", "127.0.0.1:4141")
+
+
+def test_flags_win_and_reach_children(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TACHO_LISTEN", "127.0.0.1:1")
+    found = loaded(
+        "--listen", "127.0.0.1:2", "--admin-listen", "127.0.0.1:3", "--data-dir", "d"
+    )
+    assert (
+        found.settings.listen,
+        found.settings.admin.listen,
+        found.settings.data_dir,
+    ) == (
+        "127.0.0.1:2",
+        "127.0.0.1:3",
+        "d",
+    )
+    assert found.environ["TACHO_LISTEN"] == "127.0.0.1:2"
+    assert found.again() == found.settings
+
+
+def test_a_file_is_found_by_flag_then_variable_then_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("tachograph.yaml", "variable.yaml", "flag.yaml"):
+        (tmp_path / name).write_text(f"tenant: {name.split('.')[0]}\n")
+    assert loaded().settings.tenant == "tachograph"
+    monkeypatch.setenv("TACHO_CONFIG", "variable.yaml")
+    assert loaded().settings.tenant == "variable"
+    found = loaded("--config", "flag.yaml")
+    assert (found.settings.tenant, found.path) == ("flag", str(tmp_path / "flag.yaml"))

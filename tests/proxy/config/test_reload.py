@@ -1,0 +1,32 @@
+from proxy.config import (
+    AdminSettings,
+    ClientSettings,
+    RouteSettings,
+    Settings,
+    TlsListener,
+    reloadable,
+)
+
+
+def test_routes_and_clients_can_be_reloaded():
+    new = Settings(
+        routes={"x": RouteSettings("http://x")},
+        clients={"a": ClientSettings("K")},
+        default_route="x",
+    )
+    assert reloadable(Settings(), new) == []
+
+
+def test_the_rest_needs_a_restart_and_is_named():
+    new = Settings(
+        listen="127.0.0.1:1",
+        listen_tls=TlsListener("c", "k"),
+        admin=AdminSettings(token="t"),
+        workers=2,
+    )
+    assert reloadable(Settings(), new) == [
+        "listen",
+        "listen_tls",
+        "admin.token",
+        "workers",
+    ]

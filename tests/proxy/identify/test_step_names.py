@@ -1,0 +1,51 @@
+import pytest
+
+from proxy.identify.step_names import StepNames, template
+from proxy.model import Kind
+
+
+def test_a_given_name_wins():
+    assert StepNames().name("plan", Kind.LLM, "openai", "POST", "/v1", "chat") == (
+        "plan",
+        "header",
+    )
+
+
+@pytest.mark.parametrize("kind", [Kind.LLM, Kind.EMBEDDING])
+def test_a_model_call_is_called_by_its_operation(kind):
+    assert StepNames().name("", kind, "openai", "POST", "/v1/x", "chat") == (
+        "chat",
+        "operation",
+    )
+
+
+def test_other_calls_are_called_by_route_and_template():
+    name = StepNames().name("", Kind.TOOL, "search", "GET", "/users/42", "http")
+    assert name == ("search GET /users/{}", "route")
+
+
+def test_names_beyond_the_cap_are_other():
+    names = StepNames(max_names=1)
+    assert names.name("", Kind.TOOL, "a", "GET", "/x", "http") == ("a GET /x", "route")
+    assert names.name("", Kind.TOOL, "a", "GET", "/y", "http") == ("other", "route")
+    assert names.name("", Kind.TOOL, "a", "GET", "/x", "http") == ("a GET /x", "route")
+    assert names.overflowed == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", "/"),
+        ("", "/"),
+        ("/v1/users", "/v1/users"),
+        ("/users/42/orders/", "/users/{}/orders"),
+        ("/users/0f8fad5b-d9cb-469f-a165-70867728950e", "/users/{}"),
+        ("/reset/eyJhbGciOiJIUzI1NiJ9", "/reset/{}"),
+        ("/mail/jo@example.com", "/mail/{}"),
+        ("/a%20b", "/{}"),
+        ("/tool_calls/get-user-by-name", "/tool_calls/get-user-by-name"),
+        ("/a/b/c/d/e/f", "/a/b/c/d/..."),
+    ],
+)
+def test_a_template_keeps_words_only(path, expected):
+    assert template(path) == expected

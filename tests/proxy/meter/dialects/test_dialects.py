@@ -1,0 +1,36 @@
+import pytest
+
+from proxy.meter.dialects import DIALECTS, PLAIN_HTTP, recognise
+from proxy.model import Kind
+
+
+def test_names_are_unique_and_plain_http_comes_last():
+    names = [dialect.name for dialect in DIALECTS]
+    assert len(set(names)) == len(names)
+    assert DIALECTS[-1] is PLAIN_HTTP
+
+
+@pytest.mark.parametrize("kind", [Kind.LLM, Kind.EMBEDDING])
+def test_routes_to_models_are_asked_for_model_apis(kind: Kind):
+    dialect, operation = recognise(kind, "", "POST", "/v1/embeddings")
+    assert (dialect.name, operation.name) == ("openai_embeddings", "embeddings")
+
+
+@pytest.mark.parametrize("kind", [Kind.TOOL, Kind.MCP, Kind.OTHER])
+def test_tools_with_paths_like_model_apis_stay_tools(kind: Kind):
+    assert recognise(kind, "", "POST", "/v1/messages")[0] is PLAIN_HTTP
+
+
+def test_the_settings_may_force_a_dialect():
+    assert (
+        recognise(Kind.TOOL, "openai_chat", "POST", "/chat/completions")[0].name
+        == "openai_chat"
+    )
+    assert recognise(Kind.LLM, "openai_chat", "POST", "/v1/messages")[0] is PLAIN_HTTP
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda each: each.name)
+def test_the_file_is_named_after_the_dialect(dialect: object):
+    assert type(dialect).__module__.endswith(
+        "." + DIALECTS[DIALECTS.index(dialect)].name
+    )

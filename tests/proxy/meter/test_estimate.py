@@ -1,0 +1,156 @@
+"""Provider's numbers where there are any, estimates where there are none, and nothing where nothing was billed."""
+
+import pytest
+from msgspec.structs import replace
+
+from proxy.meter.estimate import MAX_GUESSED_INPUT_TOKENS, settle
+from proxy.model import Ask, Kind, Reading, Usage, UsageSource
+
+TOLD = Usage(input=10, output=20)
+NOTHING = (Usage(), UsageSource.NONE)
+
+
+ASK = Ask(
+    dialect="openai_chat",
+    operation="chat",
+    kind=Kind.LLM,
+    is_step=True,
+    input_chars=401,
+)
+
+
+def ask(**changes):
+    return replace(ASK, **changes)
+
+
+def cut(**said):
+    return Reading(expects_terminal=True, **said)
+
+
+def settled(reading, asked=None, status=200, completed=False, request_bytes=4000):
+    return settle(asked or ask(), reading, status, completed, request_bytes)
+
+
+@pytest.mark.parametrize(
+    ("reading", "completed"),
+    [
+        (Reading(usage=TOLD), True),
+        (cut(usage=TOLD, terminal=True), True),
+        (cut(usage=TOLD), True),
+        (cut(usage=TOLD, terminal=True), False),
+        (cut(usage=TOLD, finish_reason="stop"), False),
+        (Reading(usage=TOLD), False),
+    ],
+    ids=[
+        "whole body",
+        "whole stream",
+        "family without terminal event",
+        "left after the terminal event",
+        "left after the last count",
+        "left after the whole body",
+    ],
+)
+def test_what_the_provider_counted_stands(reading, completed):
+    assert settled(reading, completed=completed) == (TOLD, UsageSource.PROVIDER)
+
+
+def test_a_fetched_background_answer_carries_its_tokens():
+    fetched = ask(operation="responses_get", is_step=False, input_chars=0)
+    assert settled(Reading(usage=TOLD), fetched, completed=True) == (
+        TOLD,
+        UsageSource.PROVIDER,
+    )
+
+
+def test_a_cut_stream_keeps_the_providers_input_and_estimates_the_output():
+    told = Usage(input=5, cache_read=100, output=1)
+    reading = cut(usage=told, output_chars=341)
+    assert settled(reading, ask(dialect="anthropic_messages")) == (
+        Usage(input=5, cache_read=100, output=101),
+        UsageSource.PARTIAL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "chars", "thought", "expected"),
+    [
+        (Usage(input=1, output=50), 40, 0, Usage(input=1, output=50)),
+        (Usage(input=1, output=50), 40, 80, Usage(input=1, output=30, reasoning=20)),
+        (Usage(input=1, output=5), 40, 80, Usage(input=1, output=10, reasoning=20)),
+        (
+            Usage(input=1, output=5, reasoning=90),
+            40,
+            80,
+            Usage(input=1, output=10, reasoning=90),
+        ),
+        (Usage(input=1), 0, 0, Usage(input=1)),
+        (Usage(input=1, output=0), 0, 0, Usage(input=1, output=0)),
+        (Usage(output=7, audio_out=3), 4, 0, Usage(input=101, output=7, audio_out=3)),
+    ],
+)
+def test_an_estimate_is_never_below_what_was_counted(told, chars, thought, expected):
+    reading = cut(usage=told, output_chars=chars, reasoning_chars=thought)
+    assert settled(reading) == (expected, UsageSource.PARTIAL)
+
+
+@pytest.mark.parametrize("completed", [True, False])
+def test_an_answer_without_counts_is_estimated_from_its_lengths(completed):
+    reading = cut(output_chars=9, reasoning_chars=5)
+    assert settled(reading, completed=completed) == (
+        Usage(input=101, output=3, reasoning=2),
+        UsageSource.ESTIMATED,
+    )
+
+
+def test_an_answer_that_never_came_still_cost_its_input():
+    assert settled(Reading(), status=0) == (Usage(input=101), UsageSource.ESTIMATED)
+
+
+def test_an_embedding_has_no_output():
+    embedding = ask(kind=Kind.EMBEDDING)
+    assert settled(Reading(output_chars=99), embedding, completed=True) == (
+        Usage(input=101),
+        UsageSource.ESTIMATED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "tokens"),
+    [(4000, 1000), (50_000_000, MAX_GUESSED_INPUT_TOKENS), (0, None)],
+)
+def test_a_request_that_was_not_read_is_guessed_from_its_bytes(request_bytes, tokens):
+    unread = ask(input_chars=0)
+    usage, source = settled(Reading(), unread, request_bytes=request_bytes)
+    assert (usage, source) == (Usage(input=tokens), UsageSource.ESTIMATED)
+
+
+@pytest.mark.parametrize(
+    ("reading", "asked", "status"),
+    [
+        (Reading(usage=TOLD), ask(), 429),
+        (Reading(), ask(), 500),
+        (Reading(), ask(), 302),
+        (Reading(), ask(), 101),
+        (Reading(deferred=True), ask(background=True), 200),
+        (Reading(), ask(is_step=False), 200),
+        (Reading(), ask(kind=Kind.TOOL), 200),
+        (cut(error_in_stream=True), ask(), 200),
+    ],
+    ids=[
+        "4xx",
+        "5xx",
+        "redirect",
+        "upgrade",
+        "deferred",
+        "no step",
+        "tool",
+        "error at once",
+    ],
+)
+def test_what_was_not_billed_has_no_tokens(reading, asked, status):
+    assert settled(reading, asked, status, completed=True) == NOTHING
+
+
+def test_an_error_after_some_output_is_estimated():
+    usage, source = settled(cut(error_in_stream=True, output_chars=4))
+    assert (usage.output, source) == (1, UsageSource.ESTIMATED)

@@ -1,0 +1,42 @@
+"""The start banner says what to do next."""
+
+from proxy.supervise.banner import Banner
+
+WHOLE = Banner(
+    version="1.2",
+    data_dir="/var/lib/tacho",
+    proxy_url="http://127.0.0.1:4141",
+    routes=("anthropic", "openai", "search"),
+    admin_url="http://127.0.0.1:4142",
+    store_url="http://127.0.0.1:4143",
+    admin_token_needed=True,
+)
+
+
+def test_it_gives_base_urls_addresses_and_the_next_step():
+    lines = [line.strip() for line in WHOLE.text(terminal=False).splitlines() if line]
+    assert lines == [
+        "tachograph 1.2 is running",
+        "Give your agent one of these, and change nothing else:",
+        "OPENAI_BASE_URL=http://127.0.0.1:4141/openai/v1",
+        "ANTHROPIC_BASE_URL=http://127.0.0.1:4141/anthropic",
+        "http://127.0.0.1:4141/search",
+        "metrics  http://127.0.0.1:4142/metrics (token required)",
+        "store    http://127.0.0.1:4143 (ClickHouse over HTTP; token in /var/lib/tacho/read_token)",
+        "data     /var/lib/tacho",
+        'next     make a call, then: tacho sql "SELECT model_served, cost_usd FROM steps ORDER BY ts DESC LIMIT 5"',
+        "stop     Ctrl-C",
+    ]
+
+
+def test_colours_are_for_terminals():
+    assert "\x1b[" in WHOLE.text(terminal=True)
+    assert "\x1b" not in WHOLE.text(terminal=False)
+
+
+def test_the_exporter_half_has_no_base_urls():
+    text = Banner(version="1", data_dir="/d", admin_url="http://127.0.0.1:4142").text(
+        terminal=False
+    )
+    assert "BASE_URL" not in text
+    assert "next     tacho status" in text
