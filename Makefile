@@ -1,11 +1,13 @@
 # What this repository can do. `make` alone lists it. Needs make and Python 3.11 or later; the rest goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# More than two cores' worth: most tests wait for sockets most of the time.
+PYTEST_WORKERS ?= 3
 export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev up test test-all lint format types imports coverage drill prices lock debian clean
+.PHONY: help setup setup-dev up test test-all lint format types imports coverage drill bench prices lock debian clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -22,7 +24,7 @@ up: setup ## Set up, then run the product: proxy, exporter and embedded ClickHou
 test: lint coverage ## Set up, then run every check but the big ones (formatting, lint, types, imports, tests, coverage)
 
 test-all: setup-dev debian ## What `make test` leaves out: tests that need Debian packages, downloads or minutes
-	@$(BIN)/python -m pytest -m big $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -q -m big $(PYTEST_FLAGS)
 
 lint: setup-dev ## Formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "lint: make format" >&2; exit 1; }
@@ -36,11 +38,14 @@ format: setup-dev ## Format the code and fix what ruff can fix
 
 coverage: setup-dev ## Tests with branch coverage, and the gates on it
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest --cov --cov-report=json --cov-report= $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist worksteal --cov --cov-report=json --cov-report= $(PYTEST_FLAGS)
 	@$(BIN)/python scripts/check_coverage.py .coverage.json
 
 drill: setup-dev ## Kill drills alone: processes killed at random moments under load
 	@$(BIN)/python -m pytest -m drill $(PYTEST_FLAGS)
+
+bench: setup-dev ## Speed, memory and start-up against the promised figures (BENCH_FLAGS="--rounds 3" for a quick look)
+	@sh scripts/bench.sh $(BENCH_FLAGS)
 
 prices: setup-dev ## Compile the price table from genai-prices
 	@$(BIN)/python scripts/compile_prices.py

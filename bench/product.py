@@ -99,14 +99,24 @@ class Product(_Running):
             self.port = int(found[1]) if found else 0
         self.start_seconds = time.monotonic() - began
         """Until it says that it runs; the data port accepts from then on at the latest."""
-        self.processes = {
-            name: pid
-            for pid in children_of(self.process.pid)
-            for name, module in _MODULES.items()
-            if module in command_of(pid)
-        } | {"supervisor": self.process.pid}
+        self.processes = self._find_processes()
         self.worker = self.processes["worker"]
         pin(self.worker, PRODUCT_CORE)
+
+    def _find_processes(self) -> dict[str, int]:
+        """Wait until all children run; those behind the worker start after it."""
+        give_up = time.monotonic() + START_SECONDS
+        while time.monotonic() < give_up:
+            found = {
+                name: pid
+                for pid in children_of(self.process.pid)
+                for name, module in _MODULES.items()
+                if module in command_of(pid)
+            }
+            if len(found) == len(_MODULES):
+                return {"supervisor": self.process.pid, **found}
+            time.sleep(0.05)
+        raise StartFailedError("not all processes of tacho up came up")
 
     def count_metered(self) -> int:
         """Ask the store how many calls have a row with the usage that the provider stated."""

@@ -61,30 +61,38 @@ class RangeLimits:
 
 
 class CursorFile:
-    """A destination's cursor on the disk; each save is on the medium before it returns."""
+    """A destination's cursor on the disk, twice: a damaged file costs nothing while its copy is whole."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._copy = path.with_name(path.name + ".copy")
 
     def load(self, log_id: str) -> Cursor:
         """Give the cursor; the beginning when there is none or it belongs to another log.
 
-        Raises `StartError` when the file is damaged: starting over would send every row twice.
+        Raises `StartError` when file and copy are damaged: starting over would send every row twice.
         """
-        try:
-            cursor = msgspec.json.decode(self._path.read_bytes(), type=Cursor)
-        except FileNotFoundError:
-            return Cursor(log_id)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        damage = None
+        for path in (self._path, self._copy):
+            try:
+                cursor = msgspec.json.decode(path.read_bytes(), type=Cursor)
+            except FileNotFoundError:
+                continue
+            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                damage = error
+                continue
+            return cursor if cursor.log_id == log_id else Cursor(log_id)
+        if damage is not None:
             raise StartError(
-                f"the cursor {self._path} is damaged ({error}); delete it to send all retained rows again"
-            ) from error
-        return cursor if cursor.log_id == log_id else Cursor(log_id)
+                f"the cursor {self._path} is damaged ({damage}); delete it and its copy to send all retained rows again"
+            ) from damage
+        return Cursor(log_id)
 
     def save(self, cursor: Cursor) -> None:
-        """Replace the cursor; raises `OSError`."""
+        """Replace the cursor, then its copy; raises `OSError`. Each is on the medium before the next step."""
         make_directory(self._path.parent)
-        replace_file(self._path, msgspec.json.encode(cursor))
+        for path in (self._path, self._copy):
+            replace_file(path, msgspec.json.encode(cursor))
 
 
 class RangeReader:

@@ -28,11 +28,13 @@ Five promises, each with its tests under `tests/end_to_end/`:
 Around the phases, from the ground up (imports go only downwards; import-linter holds the floors):
 
 - `errors.py`, `model.py`: the exceptions and the nouns that cross modules
-- `config.py`: settings, the only reader of files and environment; `log.py`; `telemetry.py`: the proxy's own counters
-- `http/`: header and URL readers that accept, identify and the settings share
+- `http/`, `log.py`: header and URL readers that accept, identify and the settings share; the log
+- `config/`: settings, the only reader of files and environment; `telemetry/`: the proxy's own counters
 - `control.py`, `control_client.py`: health, status and metrics between processes, over unix sockets
-- `pipeline.py`: the table above; `ledger.py`: how meter and record hang together for one exchange
 - `child.py`, `preflight.py`: what every child process does alike, and what must hold before it starts
-- `worker.py`: wires one proxy process; `supervisor.py`: owns the listening socket and the children, has no data path
+- `admission.py`, `settling.py`, `recovery.py`: identify as an `Open`; tokens and dollars; counters over a restart
+- `call.py`, `desk.py`, `ledger.py`, `outbound.py`: one request on its way, and how meter and record hang together for it
+- `pipeline.py`: the table above
+- `wiring.py`, `worker.py`: one proxy process; `supervisor.py`, `supervise/`: the listening socket and the children
 - `cli/`: one command of `tacho` a file; `__main__.py`: the command itself
 """

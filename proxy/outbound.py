@@ -83,12 +83,11 @@ class Outbound:
         made = ledger.guarded(splice, call.body)
         return None if made is None else made.body
 
-    def learn(self, ledger: Ledger, outcome: Outcome) -> None:
+    def learn(self, ledger: Ledger) -> None:
         """Remember an upstream that refused the field and took the same request without it."""
-        if (
-            INJECTION_REFUSED in ledger.exchange.altered
-            and outcome is Outcome.COMPLETED
-        ):
+        closed = ledger.exchange.closed
+        taken = closed is not None and closed.outcome is Outcome.COMPLETED
+        if taken and INJECTION_REFUSED in ledger.exchange.altered:
             self._refusing.add(_key(ledger))
 
 

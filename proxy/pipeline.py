@@ -76,7 +76,7 @@ class Pipeline:
             await ledger.open()
             request = self._outbound.compose(call, accepted, ledger)
             ending = await Relay(agent, self._pool, ledger).run(request)
-            self._outbound.learn(ledger, ending.outcome)
+            self._outbound.learn(ledger)
             if not agent.started:
                 ledger.exchange.http_status = _status(ending)
                 await ledger.close(ending)

@@ -187,7 +187,7 @@ class Supervisor:
                 spec,
                 self._order.environ,
                 clients[spec.name],
-                Backoff(random.random),
+                _backoff(spec),
             )
             for spec in specs
         ]
@@ -255,3 +255,9 @@ class Supervisor:
     async def _stop_in_order(self) -> None:
         for child in [*self._children[:1], *reversed(self._children[1:])]:
             await child.stop()
+
+
+def _backoff(spec: ChildSpec) -> Backoff:
+    """Give the waits between a child's lives: while a worker is down each new connection waits, so its waits are short."""
+    serves_agents = bool(spec.pass_fds)
+    return Backoff(random.random, most_seconds=1.0 if serves_agents else 10.0)

@@ -214,7 +214,9 @@ class Worker:
                 await self._checkpoint()
 
     def _note_spool(self) -> None:
-        self._meters.note_spool(self.spool.bytes_total(), self.spool.dropped)
+        # An answer that did not wait for its record lost a promise, not the record.
+        lost = {**self.spool.dropped, "record_late": self.spool.waits_out}
+        self._meters.note_spool(self.spool.bytes_total(), lost)
 
     def _under_way(self) -> Iterable[tuple[Open, Close | None]]:
         return [

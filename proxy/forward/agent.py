@@ -114,6 +114,8 @@ class Agent:
         content = self._request.content
         if content.at_eof():
             return b""
+        if content.is_eof() and content.exception() is None:
+            return content.read_nowait()  # all of it is here: nothing to wait for
         began = monotonic()
         try:
             async with asyncio.timeout(self._limits.body_idle_seconds):

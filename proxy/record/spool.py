@@ -9,7 +9,6 @@ does not: what a full disk costs (`batches.py`), files (`segment_writer.py`), re
 import asyncio
 import contextlib
 import os
-import queue
 import threading
 import time
 from collections import Counter, deque
@@ -19,6 +18,7 @@ from pathlib import Path
 from proxy.errors import StartError
 from proxy.record.batches import BatchSink, SpoolOptions
 from proxy.record.disk import Disk
+from proxy.record.doorbell import Doorbell
 from proxy.record.framing import Position
 from proxy.record.incarnations import claim
 from proxy.record.segment_writer import SegmentWriter
@@ -45,9 +45,7 @@ class _Work:
         self.payloads = payloads
         self.size = sum(map(len, payloads))
         self.loop = loop
-        self.future: asyncio.Future[object] | None = (
-            loop.create_future() if loop is not None else None
-        )
+        self.future = None if loop is None else loop.create_future()
         self.is_mark = is_mark
 
 
@@ -77,10 +75,7 @@ class SpoolWriter:
         clock: Callable[[], float] = time.monotonic,
         disk: Disk | None = None,
     ) -> None:
-        """`root` is `data_dir/spool`, `incarnation` a new UUIDv7 in hex, `now_us` the wall clock for `gap` events.
-
-        Makes and locks the incarnation's directory; raises `StartError` when it cannot.
-        """
+        """Make and lock `root/worker/incarnation` (a UUIDv7 in hex); raise `StartError` if that fails. `now_us`: wall clock."""
         disk = disk or Disk()
         self.directory = root / worker / incarnation
         self._lock_fd = _claim(self.directory)
@@ -98,8 +93,8 @@ class SpoolWriter:
             retire=self._syncer.retire,
         )
         self._queue: deque[_Work | None] = deque()
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._rung = self._lingers = False
+        self._bell = Doorbell(TICK_SECONDS)
+        self._lingers = self._rings_soon = False
         self._put_records = self._put_bytes = 0
         self._taken_records = self._taken_bytes = 0
         self._refused: Counter[str] = Counter()
@@ -123,8 +118,7 @@ class SpoolWriter:
         """Queue one record and go on; it is written with the next one that somebody waits for, or a moment later."""
         if self._put(_Work((payload,), None)) and not self._lingers:
             self._lingers = True
-            loop = asyncio.get_running_loop()
-            loop.call_later(LINGER_SECONDS, self._linger_is_over)
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._linger_is_over)
 
     async def append_wait(self, payloads: Sequence[bytes]) -> bool:
         """Queue records and wait, `wait_ms` at most; true when all are written, false when dropped or not yet written.
@@ -135,7 +129,9 @@ class SpoolWriter:
         work = _Work(payloads, loop)
         if not self._put(work) or work.future is None:
             return False
-        self._ring()
+        if not self._rings_soon:  # once for all that this turn of the loop adds
+            self._rings_soon = True
+            loop.call_soon(self._ring)
         timer = loop.call_later(
             self._options.wait_ms / 1000, self._wait_is_over, work.future
         )
@@ -150,7 +146,7 @@ class SpoolWriter:
         if self._closed or work.future is None:
             return self.position()
         self._queue.append(work)
-        self._ring()
+        self._bell.ring()
         position = await work.future
         assert isinstance(position, Position)
         return position
@@ -188,7 +184,7 @@ class SpoolWriter:
             return
         self._closed = True
         self._queue.append(None)
-        self._ring()
+        self._bell.ring()
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             self._give_up = True
@@ -211,13 +207,11 @@ class SpoolWriter:
     def _linger_is_over(self) -> None:
         self._lingers = False
         if self._queue:
-            self._ring()
+            self._bell.ring()
 
     def _ring(self) -> None:
-        """Wake the thread, unless it is on its way to the queue already."""
-        if not self._rung:
-            self._rung = True
-            self._bell.put(None)
+        self._rings_soon = False
+        self._bell.ring()
 
     def _wait_is_over(self, future: asyncio.Future[object]) -> None:
         if not future.done():
@@ -240,10 +234,8 @@ class SpoolWriter:
 
     def _take(self) -> tuple[list[_Work], bool]:
         if not self._queue:
-            with contextlib.suppress(queue.Empty):
-                self._bell.get(timeout=TICK_SECONDS)
-        # Before the queue is read: who adds to it from here on rings again.
-        self._rung = False
+            self._bell.wait()
+        self._bell.answer()
         batch: list[_Work] = []
         size = 0
         while self._queue and size < BATCH_BYTES:
@@ -282,6 +274,7 @@ class SpoolWriter:
         _answer(answers)
 
     def _finish(self) -> None:
+        self._bell.close()
         self._syncer.close(self._segments.fd)
         os.close(self._lock_fd)
 

@@ -120,7 +120,23 @@ def test_cursor_is_kept_and_belongs_to_its_log(tmp_path):
     assert msgspec.json.decode((tmp_path / "cursors" / "x").read_bytes())[
         "inflight_end"
     ] == [2, 80]
-    (tmp_path / "cursors" / "x").write_bytes(b'{"posi')
+
+
+def test_a_damaged_cursor_is_read_from_its_copy(tmp_path):
+    file = CursorFile(tmp_path / "x")
+    cursor = Cursor(LOG, Position(1, 40), Position(2, 80))
+    file.save(cursor)
+    (tmp_path / "x").write_bytes(b'{"posi')
+    assert file.load(LOG) == cursor
+    (tmp_path / "x").unlink()
+    assert file.load(LOG) == cursor
+
+
+def test_with_both_copies_damaged_the_start_is_refused(tmp_path):
+    file = CursorFile(tmp_path / "x")
+    file.save(Cursor(LOG, Position(1, 40)))
+    (tmp_path / "x").write_bytes(b'{"posi')
+    (tmp_path / "x.copy").write_bytes(b"")
     with pytest.raises(StartError, match="damaged"):
         file.load(LOG)
 

@@ -4,6 +4,7 @@ What lives here: wiring as the worker does it, with everything that a test may w
 worker (`proxy.py`), an origin.
 """
 
+import threading
 import time
 import uuid
 from collections import Counter
@@ -31,6 +32,7 @@ from proxy.record.spool import SpoolWriter
 from proxy.settling import Settler
 from proxy.wiring import build_snapshot, port_limits
 from tests.helpers.port import Port, serving
+from tests.helpers.spooled import FaultyDisk
 
 INSTALLATION = Installation("here", "acme", "test", "", b"secret")
 Ended = tuple[Open, Close, End]
@@ -136,3 +138,17 @@ async def piped(
         yield Piped(port, pipeline, spool, told)
     pool.close()
     spool.close()
+
+
+class SlowDisk(FaultyDisk):
+    """Writes wait until `go` is set; `entered` says that one waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.entered = threading.Event()
+
+    def write(self, fd: int, data: bytes) -> int:
+        self.entered.set()
+        assert self.go.wait(10)
+        return super().write(fd, data)

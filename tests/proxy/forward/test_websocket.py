@@ -26,6 +26,7 @@ async def test_what_each_side_sends_reaches_the_other_as_it_is(
         assert await exactly(exchange.reader, len(sent)) == sent
         await exchange.send(back)
         await exchange.gone()
+        exchange.close()
 
     origin.handler = echo
     async with await proxy.connect() as client:

@@ -1,0 +1,116 @@
+"""Incarnations of a worker's counters: they live through records, write checkpoints, and die.
+
+What lives here: a life, and the making of histories. What does not: a worker, whose loop and sockets these do without.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from proxy.identify.runs import RunCounter, RunLimits
+from proxy.meter.billed import BilledResponses
+from proxy.model import Outcome, Usage
+from proxy.record.codec import Close, End, Event, Open, Record, encode
+from proxy.record.spool import SpoolWriter
+from proxy.recovery import Memory
+from proxy.telemetry import ExchangeMeters, Registry
+from tests.helpers.counted import Counts, counted
+from tests.helpers.pipelines import make_spool
+from tests.helpers.spooled import make_close, make_end, make_open
+
+
+class Life:
+    """One incarnation's counters and memory."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.meters = ExchangeMeters(self.registry, frozenset({"gpt-5"}))
+        self.billed = BilledResponses(100)
+        self.runs = RunCounter(RunLimits())
+        self.memory = Memory(self.registry, self.meters, self.billed, self.runs)
+        self.pending: dict[str, tuple[Open, Close | None]] = {}
+
+    def live(self, record: Record) -> None:
+        """Do what a living worker does when it writes a record."""
+        match record:
+            case Open():
+                self.pending[record.attempt_id] = (record, None)
+                if record.step_seq is not None:
+                    self.runs.observe(
+                        record.tenant, record.run_id, record.step_seq, record.ts_us
+                    )
+            case Close():
+                opened, _ = self.pending[record.attempt_id]
+                self.pending[record.attempt_id] = (opened, record)
+                if record.response_id:
+                    self.billed.add(record.response_id)
+            case End():
+                opened, closed = self.pending.pop(record.attempt_id)
+                self.meters.apply(opened, closed, record)
+            case Event():
+                self.meters.event(record)
+
+    def crash(self) -> None:
+        """Count what is under way as the rows will show it."""
+        for attempt_id, (opened, closed) in self.pending.items():
+            outcome = closed.outcome if closed else Outcome.PROXY_CRASHED
+            ended = End(attempt_id, closed.closed_us if closed else 0, outcome)
+            self.meters.apply(opened, closed, ended)
+
+    def remembered(self) -> Any:
+        return (
+            msgspec.msgpack.decode(self.registry.snapshot()),
+            sorted(self.billed.ids()),
+            sorted(self.runs.snapshot()),
+        )
+
+    def attempts(self) -> Counts:
+        found = counted(self.registry, "tacho_attempts_total")
+        return {(labels[-1],): value for labels, value in found.items()}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Record]:
+    """Exchanges of which some have not closed or ended, interleaved, with events between."""
+    lanes: list[list[Record]] = []
+    for number in range(draw(st.integers(0, 6))):
+        name = f"a{number}"
+        step = draw(st.none() | st.integers(1, 9))
+        response_id = draw(st.sampled_from(["", f"resp_{number}"]))
+        usage = Usage(input=draw(st.integers(1, 50)))
+        lane: list[Record] = [
+            make_open(name, step_seq=step, run_id=draw(st.sampled_from(["r1", "r2"]))),
+            make_close(name, response_id=response_id, usage=usage),
+            make_end(name, outcome=draw(st.sampled_from(Outcome))),
+        ]
+        lanes.append(lane[: draw(st.integers(1, 3))])
+    lanes.append([Event(f"e{i}", 1, "gap") for i in range(draw(st.integers(0, 2)))])
+    history: list[Record] = []
+    while any(lanes):
+        lane = draw(st.sampled_from([lane for lane in lanes if lane]))
+        history.append(lane.pop(0))
+    return history
+
+
+async def lived(root: Path, history: list[Record], checkpoint_at: int) -> Life:
+    """Live through a history, write a checkpoint on the way, and die."""
+    life, spool = Life(), make_spool(root)
+    for number, record in enumerate([*history, None]):
+        if number == checkpoint_at:
+            await checkpointed(life, spool)
+        if record is not None:
+            life.live(record)
+            spool.append(encode(record))
+    spool.close()
+    life.crash()
+    return life
+
+
+async def checkpointed(life: Life, spool: SpoolWriter, name: str = "") -> None:
+    def under_way() -> Iterable[tuple[Open, Close | None]]:
+        return list(life.pending.values())
+
+    await life.memory.write(spool, name or spool.directory.name, under_way)

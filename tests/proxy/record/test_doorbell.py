@@ -1,0 +1,48 @@
+import threading
+import time
+
+from proxy.record.doorbell import Doorbell
+
+LONG_SECONDS = 30.0
+
+
+def test_a_ring_ends_a_wait():
+    bell = Doorbell(LONG_SECONDS)
+    waiting = threading.Thread(target=bell.wait)
+    waiting.start()
+    bell.ring()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    bell.close()
+
+
+def test_a_ring_before_the_wait_is_kept_and_many_are_one():
+    bell = Doorbell(0.001)
+    for _ in range(100):
+        bell.ring()
+    began = time.monotonic()
+    bell.wait()
+    bell.wait()
+    assert time.monotonic() - began < LONG_SECONDS
+    bell.close()
+
+
+def test_a_wait_without_a_ring_ends_by_itself():
+    bell = Doorbell(0.001)
+    bell.wait()
+    bell.close()
+
+
+def test_after_the_answer_it_rings_again():
+    bell = Doorbell(LONG_SECONDS)
+    for _ in range(3):
+        bell.ring()
+        bell.wait()
+        bell.answer()
+    bell.close()
+
+
+def test_to_ring_a_closed_bell_does_nothing():
+    bell = Doorbell(LONG_SECONDS)
+    bell.close()
+    bell.ring()

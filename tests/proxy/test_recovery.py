@@ -1,0 +1,217 @@
+"""What a worker keeps over its own death: checkpoint and tail together are what the living one had."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.model import Usage
+from proxy.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from proxy.record.codec import Close, Record, encode
+from tests.helpers.counted import counted
+from tests.helpers.lives import Life, checkpointed, histories, lived
+from tests.helpers.pipelines import make_spool
+from tests.helpers.spooled import Writer, make_close, make_end, make_open
+
+LAST = "f" * 32
+
+
+def successor(root: Path) -> Life:
+    life = Life()
+    life.memory.absorb(root, "w0", LAST)
+    return life
+
+
+@settings(max_examples=25, deadline=None)
+@given(history=histories(), cut=st.integers(0, 20))
+def test_checkpoint_and_tail_are_what_the_living_worker_had(
+    history: list[Record], cut: int
+):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "spool"
+        life = asyncio.run(lived(root, history, min(cut, len(history))))
+        heir = successor(root)
+        assert heir.remembered() == life.remembered()
+        assert not heir.memory.losses
+
+
+def test_without_a_checkpoint_all_records_are_the_tail(tmp_path):
+    writer = Writer(tmp_path, "0" * 32)
+    writer.write(make_open("a1"), make_close("a1"), make_end("a1"))
+    writer.die()
+    assert successor(tmp_path).attempts() == {("completed",): 1}
+
+
+def test_calls_that_died_with_their_worker_are_counted_as_their_rows_will_be(tmp_path):
+    writer = Writer(tmp_path, "0" * 32)
+    writer.write(make_open("a1"), make_open("a2"), make_close("a2"))
+    writer.write(make_close("unknown"), make_end("unknown"))
+    writer.die()
+    heir = successor(tmp_path)
+    assert heir.attempts() == {("proxy_crashed",): 1, ("completed",): 1}
+    assert counted(heir.registry, "tacho_inflight") == {}
+
+
+def test_a_run_goes_on_with_its_next_step(tmp_path):
+    writer = Writer(tmp_path, "0" * 32)
+    writer.write(make_open("a1", step_seq=1), make_open("a2", step_seq=2))
+    writer.die()
+    heir = successor(tmp_path)
+    assert heir.runs.next_step("acme", "run-1", make_open("x").ts_us) == 3
+
+
+@pytest.mark.parametrize(
+    ("close", "billed"),
+    [
+        (make_close("a1", response_id="resp_1"), ["resp_1"]),
+        (make_close("a1", response_id="resp_1", usage=Usage()), []),
+        (make_close("a1"), []),
+    ],
+    ids=["with tokens", "without tokens", "without an id"],
+)
+def test_a_response_that_was_billed_stays_so(tmp_path, close: Close, billed: list[str]):
+    writer = Writer(tmp_path, "0" * 32)
+    writer.write(make_open("a1"), close, make_end("a1"))
+    writer.die()
+    assert successor(tmp_path).billed.ids() == billed
+
+
+def dead(root: Path, name: str, *attempts: str) -> Path:
+    """Leave an incarnation with these completed attempts."""
+    writer = Writer(root, name)
+    for attempt in attempts:
+        writer.write(make_open(attempt), make_close(attempt), make_end(attempt))
+    writer.die()
+    return writer.directory
+
+
+def test_several_dead_incarnations_are_all_absorbed(tmp_path):
+    for name in "123":
+        dead(tmp_path, name * 32, f"a{name}")
+    heir = successor(tmp_path)
+    assert heir.attempts() == {("completed",): 3}
+    assert heir.memory.absorbed == ("1" * 32, "2" * 32, "3" * 32)
+
+
+async def _absorbing_life(root: Path) -> Path:
+    """Live after another incarnation, and die with a checkpoint that has absorbed it."""
+    life, spool = Life(), make_spool(root)
+    life.memory.absorb(root, "w0", spool.directory.name)
+    for record in (make_open("b1"), make_close("b1"), make_end("b1")):
+        life.live(record)
+        spool.append(encode(record))
+    await checkpointed(life, spool)
+    spool.close()
+    return spool.directory
+
+
+def test_what_a_predecessor_had_absorbed_is_not_counted_again(tmp_path):
+    dead(tmp_path, "0" * 32, "a1")
+    second = asyncio.run(_absorbing_life(tmp_path))
+    heir = successor(tmp_path)
+    assert heir.attempts() == {("completed",): 2}
+    assert heir.memory.absorbed == tuple(sorted(["0" * 32, second.name]))
+
+
+def test_an_absorbed_incarnation_that_was_deleted_is_forgotten(tmp_path):
+    first = dead(tmp_path, "0" * 32, "a1")
+    second = asyncio.run(_absorbing_life(tmp_path))
+    for path in first.iterdir():
+        path.unlink()
+    first.rmdir()
+    heir = successor(tmp_path)
+    assert heir.attempts() == {("completed",): 2}
+    assert heir.memory.absorbed == (second.name,)
+
+
+def test_absorbing_again_counts_nothing_twice(tmp_path):
+    dead(tmp_path, "0" * 32, "a1")
+    heir = successor(tmp_path)
+    heir.memory.absorb(tmp_path, "w0", LAST)
+    assert heir.attempts() == {("completed",): 1}
+    assert heir.memory.absorbed == ("0" * 32,)
+
+
+def test_a_predecessor_that_still_drains_is_left_until_it_is_dead(tmp_path):
+    writer = Writer(tmp_path, "0" * 32)
+    writer.write(make_open("a1"), make_close("a1"), make_end("a1"))
+    heir = successor(tmp_path)
+    states = [(heir.memory.is_awaiting, heir.attempts())]
+    writer.die()
+    heir.memory.absorb(tmp_path, "w0", LAST)
+    states.append((heir.memory.is_awaiting, heir.attempts()))
+    assert states == [(True, {}), (False, {("completed",): 1})]
+
+
+def test_other_workers_are_left_to_their_own_successors(tmp_path):
+    writer = Writer(tmp_path, "0" * 32, worker="w1")
+    writer.write(make_open("a1"), make_close("a1"), make_end("a1"))
+    writer.die()
+    assert successor(tmp_path).attempts() == {}
+
+
+def damaged(checkpoint: Checkpoint, what: str) -> Checkpoint:
+    broken = msgspec.Raw(b"\xa1x")
+    if what == "telemetry":
+        return msgspec.structs.replace(checkpoint, telemetry=broken)
+    if what == "state":
+        return msgspec.structs.replace(checkpoint, state=broken)
+    state = msgspec.msgpack.decode(checkpoint.state)
+    state["under_way"] = [[b"\xc1", None], [encode(make_open("a9")), b"\xc1"]]
+    raw = msgspec.Raw(msgspec.msgpack.encode(state))
+    return msgspec.structs.replace(checkpoint, state=raw)
+
+
+DAMAGES = {
+    "telemetry": ({("completed",): 1}, {"checkpoint": 1}),
+    "state": ({("completed",): 2}, {"checkpoint": 1}),
+    "a call under way": ({("completed",): 2, ("proxy_crashed",): 1}, {"undecodable": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_checkpoint_costs_what_is_damaged_and_is_counted(tmp_path, what: str):
+    history: list[Record] = []
+    for name in ("a1", "a2"):
+        history += [make_open(name), make_close(name), make_end(name)]
+    asyncio.run(lived(tmp_path, history, checkpoint_at=3))
+    (directory,) = (tmp_path / "w0").iterdir()
+    checkpoint = read_checkpoint(directory)
+    assert checkpoint is not None
+    write_checkpoint(directory, damaged(checkpoint, what))
+    heir = successor(tmp_path)
+    assert (heir.attempts(), dict(heir.memory.losses)) == DAMAGES[what]
+
+
+def test_an_unreadable_checkpoint_leaves_the_records(tmp_path):
+    directory = dead(tmp_path, "0" * 32, "a1")
+    (directory / "checkpoint").write_bytes(b"\xff")
+    assert successor(tmp_path).attempts() == {("completed",): 1}
+
+
+def test_records_that_cannot_be_read_are_counted(tmp_path):
+    directory = dead(tmp_path, "0" * 32, "a1", "a2")
+    (segment,) = directory.glob("*.seg")
+    data = bytearray(segment.read_bytes())
+    data[40] ^= 0xFF
+    segment.write_bytes(data)
+    heir = successor(tmp_path)
+    assert heir.memory.losses.total() >= 1
+    assert ("completed",) in heir.attempts()
+
+
+@pytest.mark.blocking_allowed  # opens a spool
+async def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    life, spool = Life(), make_spool(tmp_path)
+    await checkpointed(life, spool, "first")
+    (spool.directory / ".checkpoint.tmp").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        await checkpointed(life, spool, "second")
+    spool.close()
+    checkpoint = read_checkpoint(spool.directory)
+    assert checkpoint is not None
+    assert checkpoint.incarnation == "first"
