@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import uvloop
-from blockbuster import blockbuster_ctx
+
+from tests.helpers.blocking import forbidden
 
 
 def pytest_asyncio_loop_factories() -> dict[
@@ -28,7 +29,7 @@ def blockbuster(request: pytest.FixtureRequest) -> Iterator[None]:
     if not is_async or request.node.get_closest_marker("blocking_allowed"):
         yield
         return
-    with blockbuster_ctx():
+    with forbidden():
         yield
 
 

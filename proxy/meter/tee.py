@@ -61,6 +61,4 @@ class Tee:
         """Feed piece by piece: what a bomb makes of a chunk never stands in memory whole."""
         for piece in filter(None, inflater.pieces(chunk)):
             self._reader.feed(piece)
-            if self._reader.held_bytes > self._limit_bytes:
-                break
         self._stopped = inflater.exceeded or inflater.unsupported or inflater.failed

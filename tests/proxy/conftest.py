@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from blockbuster import blockbuster_ctx
 
+from tests.helpers.blocking import MAKING_A_WORKER, forbidden
 from tests.helpers.origin import RawOrigin
 from tests.helpers.proxy import Proxy, running, settings_for
 
@@ -17,9 +17,7 @@ def blockbuster(request: pytest.FixtureRequest) -> Iterator[None]:
     if not is_async or request.node.get_closest_marker("blocking_allowed"):
         yield
         return
-    with blockbuster_ctx() as guard:
-        for function in guard.functions.values():
-            function.can_block_in("proxy/worker.py", "__init__")
+    with forbidden(MAKING_A_WORKER):
         yield
 
 
