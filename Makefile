@@ -78,4 +78,4 @@ debian:
 
 clean: ## Remove .venv and everything that tools leave behind (never .tacho, the data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info .coverage .coverage.*
-	@find proxy exporters dashboards tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find proxy exporters dashboards tests scripts bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -32,7 +32,8 @@ Around the phases, from the ground up (imports go only downwards; import-linter 
 - `config/`: settings, the only reader of files and environment; `telemetry/`: the proxy's own counters
 - `control.py`, `control_client.py`: health, status and metrics between processes, over unix sockets
 - `child.py`, `preflight.py`: what every child process does alike, and what must hold before it starts
-- `admission.py`, `settling.py`, `recovery.py`: identify as an `Open`; tokens and dollars; counters over a restart
+- `admission.py`, `settling.py`, `endings.py`: identify as an `Open`; tokens and dollars; how it ended
+- `recovery.py`: counters and short-lived state over a restart
 - `call.py`, `desk.py`, `ledger.py`, `outbound.py`: one request on its way, and how meter and record hang together for it
 - `pipeline.py`: the table above
 - `wiring.py`, `worker.py`: one proxy process; `supervisor.py`, `supervise/`: the listening socket and the children

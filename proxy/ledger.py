@@ -10,6 +10,7 @@ from time import monotonic
 from typing import ParamSpec, TypeVar
 
 from proxy.desk import Desk
+from proxy.endings import judge
 from proxy.forward.headers import end_to_end
 from proxy.forward.heads import OUR_HEADERS
 from proxy.forward.http1 import AnswerHead, Framing
@@ -19,7 +20,7 @@ from proxy.meter.dialect import Dialect
 from proxy.meter.headers import read_headers
 from proxy.meter.inject import Stripper, refused
 from proxy.meter.tee import Tee
-from proxy.model import Ask, CostSource, ErrorType, Outcome, Reading
+from proxy.model import Ask, CostSource, Outcome, Reading
 from proxy.record.codec import Event, Open, encode
 from proxy.record.exchange import Exchange, Settlement
 
@@ -181,7 +182,21 @@ class Ledger:
             tee.feed(data)
             if m.first_token_at is None and tee.output_started:
                 m.first_token_at = connection.inbox.last_at
-        return data if self._stripper is None else self._stripper.feed(data)
+        return data if self._stripper is None else self._strip(data, self._stripper)
+
+    def _strip(self, data: bytes, stripper: Stripper) -> bytes:
+        try:
+            return stripper.feed(data)
+        except Exception:  # noqa: BLE001  # the guard of the phase meter: better one event too many than a cut stream
+            self._stripper = None
+            self.exchange.altered.append("usage_not_stripped")
+            self._desk.fault("meter")
+            return data
+
+    def tunnelled(self, from_agent: int, from_upstream: int) -> None:
+        """Count the bytes of an upgraded connection."""
+        self.exchange.measures.request_bytes += from_agent
+        self.exchange.measures.response_bytes += from_upstream
 
     @property
     def terminal(self) -> bool:
@@ -244,7 +259,7 @@ class Ledger:
         try:
             if self._tee is not None:
                 reading = self._tee.reading()
-            ending = _judge(ending, self.exchange.http_status, reading)
+            ending = judge(ending, self.exchange.http_status, reading)
             settlement = self._desk.settler.settle(
                 self.exchange, self.ask, reading, ending.outcome
             )
@@ -280,20 +295,3 @@ class Ledger:
         )
         self._tell(self._desk.noted, event)
         self._desk.spool.append(encode(event))
-
-
-def _judge(ending: Ending, status: int | None, reading: Reading) -> Ending:
-    """Say how an exchange ended whose bytes all passed: by status, then by what the answer itself said."""
-    if ending.outcome is not Outcome.COMPLETED or status is None:
-        return ending
-    if status >= 500:
-        return Ending(
-            Outcome.UPSTREAM_ERROR, reading.error_type or ErrorType.SERVER_ERROR
-        )
-    if status >= 400:
-        return Ending(Outcome.REJECTED, reading.error_type or ErrorType.INVALID_REQUEST)
-    if reading.error_in_stream:
-        return Ending(Outcome.UPSTREAM_ERROR, ErrorType.ERROR_IN_STREAM)
-    if reading.expects_terminal and not reading.terminal:
-        return Ending(Outcome.UPSTREAM_ABORT, ErrorType.NO_TERMINAL_EVENT)
-    return ending

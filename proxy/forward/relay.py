@@ -103,6 +103,9 @@ class Watch(Protocol):
     def delivered(self) -> None:
         """What `close` was called for has been given to the agent."""
 
+    def tunnelled(self, from_agent: int, from_upstream: int) -> None:
+        """So many bytes passed each way on an upgraded connection."""
+
     def rest(self) -> bytes:
         """Give what was held back, at the end of the body."""
 
@@ -238,7 +241,8 @@ class Relay:
                 )
         if head.status == 101:
             self._watch.answered(head, connection.first_byte_at or monotonic())
-            await tunnel(self._agent, connection, head)
+            patience = request.limits.idle_seconds
+            await tunnel(self._agent, connection, head, self._watch.tunnelled, patience)
             self._agent.close()
             return Ending(Outcome.COMPLETED)
         await self._copy(request, connection, head, early)

@@ -5,8 +5,11 @@ any knowledge of WebSocket frames: what such a connection spends is unmetered.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
 from proxy.forward.agent import Agent
+from proxy.forward.connection import AgentConnection
 from proxy.forward.headers import write_head
 from proxy.forward.http1 import AnswerHead
 from proxy.forward.upstream import UpstreamConnection
@@ -17,6 +20,7 @@ class _Halves:
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
+        self.half_over = asyncio.Event()
         self._agent_open = self._upstream_open = True
 
     def agent_ended(self) -> None:
@@ -28,22 +32,27 @@ class _Halves:
         self._check()
 
     def _check(self) -> None:
+        self.half_over.set()
         if not (self._agent_open or self._upstream_open):
             self.over.set()
 
 
 async def tunnel(
-    agent: Agent, connection: UpstreamConnection, head: AnswerHead
-) -> tuple[int, int]:
-    """Pass the upstream's 101 on, then everything, until both sides have ended; gives the bytes each way.
+    agent: Agent,
+    connection: UpstreamConnection,
+    head: AnswerHead,
+    count: Callable[[int, int], None],
+    half_closed_seconds: float | None,
+) -> None:
+    """Pass the upstream's 101 on, then everything, until both sides have ended, or one has for `half_closed_seconds`.
 
-    An agent that disappears cancels the caller. The upstream's head goes to the agent as it came.
+    `count` is told of bytes from the agent and from the upstream. An agent that disappears cancels the caller. The
+    upstream's head goes to the agent as it came.
     """
     halves = _Halves()
-    counts = [0, 0]
 
     def from_agent(data: bytes) -> None:
-        counts[0] += len(data)
+        count(len(data), 0)
         connection.write(data)
 
     def agent_ended() -> None:
@@ -51,7 +60,7 @@ async def tunnel(
         halves.agent_ended()
 
     def from_upstream(data: bytes) -> None:
-        counts[1] += len(data)
+        count(0, len(data))
         agent.write_raw(data)
 
     def upstream_ended() -> None:
@@ -64,14 +73,20 @@ async def tunnel(
     if surplus := connection.surplus:
         from_upstream(surplus)
     connection.tunnel, connection.tunnel_eof = from_upstream, upstream_ended
-    protocol = agent.tunnel(from_agent, agent_ended)
-    connection.on_writable = lambda writable: (
-        protocol.resume_reading() if writable else protocol.pause_reading()
-    )
-    protocol.writable_changed = lambda writable: (
-        connection.resume_reading() if writable else connection.pause_reading()
-    )
+    _couple(agent.tunnel(from_agent, agent_ended), connection)
     if not connection.alive or connection.ended:
         upstream_ended()
-    await halves.over.wait()
-    return counts[0], counts[1]
+    await halves.half_over.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(half_closed_seconds):
+            await halves.over.wait()
+
+
+def _couple(agent: AgentConnection, upstream: UpstreamConnection) -> None:
+    """Make each side wait while the other does not read."""
+    upstream.on_writable = lambda writable: (
+        agent.resume_reading() if writable else agent.pause_reading()
+    )
+    agent.writable_changed = lambda writable: (
+        upstream.resume_reading() if writable else upstream.pause_reading()
+    )
