@@ -127,9 +127,9 @@ class RowLog:
             raise RecordError(f"{len(payload)} bytes of rows do not fit one frame")
         before = self._segments.position.segment
         written = self._segments.write([frame(payload)], now)
-        if written.error is not None:
+        if written.error is not None and not written.frames:
             written = self._segments.write([frame(payload)], now)
-        if written.error is not None:
+        if written.error is not None and not written.frames:
             raise written.error
         self._sync(self._segments.position.segment != before)
         return self._segments.position

@@ -54,6 +54,8 @@ class Call:
     """The whole body, where it was read."""
     begun: bytes = b""
     """What was read of a body that turned out to be too large to be read whole."""
+    buffered_bytes: int = 0
+    """How much of the body this call holds in memory until its end."""
 
     def __post_init__(self) -> None:
         """Index the headers once, for all phases."""

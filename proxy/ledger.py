@@ -233,9 +233,7 @@ class Ledger:
             self._desk.spool.append(self._close(ending, now))
         closed = exchange.closed
         assert closed is not None
-        stands = ending.outcome is Outcome.COMPLETED or (
-            self._delivered and closed.outcome is Outcome.COMPLETED
-        )
+        stands = ending.outcome is Outcome.COMPLETED or self._delivered
         outcome, error_type = (
             (closed.outcome, closed.error_type)
             if stands

@@ -134,16 +134,14 @@ class Pipeline:
         agent.ask_for_body()
         pieces: list[bytes] = []
         size = 0
-        try:
-            while piece := await agent.read_body():
-                pieces.append(piece)
-                size += len(piece)
-                self._buffered_bytes += len(piece)
-                if size > limit:
-                    call.begun = b"".join(pieces)
-                    return
-        finally:
-            self._buffered_bytes -= size
+        while piece := await agent.read_body():
+            pieces.append(piece)
+            size += len(piece)
+            call.buffered_bytes = size
+            self._buffered_bytes += len(piece)
+            if size > limit:
+                call.begun = b"".join(pieces)
+                return
         call.body = b"".join(pieces)
 
     # identify
@@ -215,6 +213,7 @@ class Pipeline:
         self, call: Call, accepted: Accepted, ledger: Ledger | None, ending: Ending
     ) -> None:
         """Write what is missing of the record; an agent that waits is then told what went wrong."""
+        self._buffered_bytes -= call.buffered_bytes
         agent = call.agent
         untold = not (agent.started or agent.gone)
         status = _status(ending)

@@ -68,7 +68,7 @@ class AnswerReader:
     head: AnswerHead | None = None
     complete: bool = False
     surplus: bytes = b""
-    """What came behind the end of the answer; for a 101, the other protocol's first bytes."""
+    """What came first behind the end of the answer; for a 101, all of the other protocol's first bytes."""
     _buffer: bytearray = field(default_factory=bytearray)
     _left: int = 0
     _in_chunk: bool = False
@@ -78,7 +78,8 @@ class AnswerReader:
     def feed(self, data: bytes) -> list[bytes]:
         """Take what came; give the body bytes in it. Raises `ProtocolError`."""
         if self.complete:
-            self.surplus += data
+            if self.allow_upgrade or not self.surplus:
+                self.surplus += data
             return []
         while self.head is None:
             self._buffer += data
@@ -96,6 +97,15 @@ class AnswerReader:
         return self.complete
 
     def _read_head(self) -> bool:
+        """Read the head that counts, behind any number of interim ones; whether all of it is here."""
+        while self._buffer:
+            if not self._read_one_head():
+                return False
+            if self.head is not None:
+                return True
+        return False
+
+    def _read_one_head(self) -> bool:
         end = _end_of_head(self._buffer)
         if end < 0:
             if len(self._buffer) > self.max_head_bytes:
@@ -113,7 +123,7 @@ class AnswerReader:
         if head.status < 200 and not (head.status == 101 and self.allow_upgrade):
             if head.status == 101:
                 raise ProtocolError("the upstream switched protocols unasked")
-            return bool(self._buffer) and self._read_head()
+            return True
         self.head = head
         self._left = head.length or 0 if head.framing is Framing.LENGTH else 0
         return True

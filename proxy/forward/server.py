@@ -92,6 +92,8 @@ class DataPort:
         except HTTPException:
             raise AssertionError("the pipeline answers by itself") from None
         finally:
+            if agent.started and not agent.finished:
+                agent.cut()
             del self._agents[agent]
             self._left.set()
         return agent.response()

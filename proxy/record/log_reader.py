@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.errors import RecordError
 from proxy.record.framing import (
     HEADER_BYTES,
     READ_BYTES,
@@ -49,7 +50,13 @@ class LogReader:
         entries: list[Entry] = []
         self.caught_up = False
         while limit_bytes > 0 and not self.caught_up:
-            if not self._open(numbers):
+            try:
+                is_open = self._open(numbers)
+            except (OSError, RecordError):
+                if entries:  # the position is behind them; the next call raises
+                    return entries
+                raise
+            if not is_open:
                 self.caught_up = True
                 break
             before = self.position.offset
