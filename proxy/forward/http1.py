@@ -22,6 +22,8 @@ _CHUNK_SIZE = pattern(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\
 _MAX_CHUNK_LINE = 4096
 _MAX_TRAILER_BYTES = 64 << 10
 _MAX_LENGTH_DIGITS = 18
+_ENOUGH_SURPLUS_BYTES = 4096
+"""With so much behind an answer nothing more is kept: its connection is not used again anyway."""
 
 
 class ProtocolError(Exception):
@@ -78,7 +80,7 @@ class AnswerReader:
     def feed(self, data: bytes) -> list[bytes]:
         """Take what came; give the body bytes in it. Raises `ProtocolError`."""
         if self.complete:
-            if self.allow_upgrade or not self.surplus:
+            if self.allow_upgrade or len(self.surplus) < _ENOUGH_SURPLUS_BYTES:
                 self.surplus += data
             return []
         while self.head is None:

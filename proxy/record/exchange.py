@@ -109,6 +109,18 @@ class Exchange:
         )
         return self.closed
 
+    def forget_usage(self) -> Close:
+        """Give `Close` without its numbers of tokens and dollars, where no record can hold them."""
+        assert self.closed is not None, "an exchange is forgotten after it closed"
+        self.closed = msgspec.structs.replace(
+            self.closed,
+            usage=Usage(),
+            usage_source=UsageSource.NONE,
+            cost=Cost(),
+            parts=(),
+        )
+        return self.closed
+
     def end(self, now: float, outcome: Outcome, error_type: ErrorType) -> End:
         """Give the one `End`."""
         assert self.closed is not None, "an exchange ends after it closed"

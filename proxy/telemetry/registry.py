@@ -31,6 +31,8 @@ class _Saved(msgspec.Struct, frozen=True):
     series: tuple[tuple[Labels, tuple[int, ...]], ...]
 
 
+_MOST = 2**64 - 1
+"""What MessagePack holds; sums of absurd numbers must not keep all others out of a snapshot."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[_Saved])
 
@@ -183,7 +185,8 @@ class Registry:
                     cells.spec.label_names,
                     cells.spec.bounds,
                     tuple(
-                        (labels, tuple(cell)) for labels, cell in cells.cells.items()
+                        (labels, tuple(min(each, _MOST) for each in cell))
+                        for labels, cell in cells.cells.items()
                     ),
                 )
                 for cells, kind in self._families.values()

@@ -225,3 +225,27 @@ async def test_a_stream_is_judged_by_what_it_says(
     assert (await proxy.call(sse.anthropic_ask())).body == b"".join(events)
     recorded = await proxy.only()
     assert (recorded.end.outcome, recorded.end.error_type) == (outcome, error_type)
+
+
+async def test_an_error_in_the_stream_stands_when_the_agent_leaves_after_it(
+    origin: RawOrigin, proxy: Proxy
+):
+    async with leaving(origin, proxy, [sse.anthropic_start(), sse.ANTHROPIC_ERROR]):
+        recorded = await proxy.only()
+    for record in (recorded.close, recorded.end):
+        assert (record.outcome, record.error_type) == (
+            "upstream_error",
+            "error_in_stream",
+        )
+
+
+async def test_numbers_that_fit_no_record_cost_only_themselves(
+    origin: RawOrigin, proxy: Proxy
+):
+    said = {"prompt_tokens": 2**53, "completion_tokens": 2**53}
+    body = json.dumps({"model": "gpt-4o", "usage": said}).encode()
+    origin.handler = always(response(body, JSON))
+    assert (await proxy.call(sse.openai_ask(stream=False))).body == body
+    recorded = await proxy.only()
+    assert recorded.end.outcome == recorded.close.outcome == "completed"
+    assert (recorded.close.usage_source, recorded.close.cost.total()) == ("none", None)

@@ -13,7 +13,6 @@ MAX_TEST_FUNCTION_LINES = 80
 
 COVERED_ELSEWHERE: dict[str, str] = {
     "proxy/accept/refusal.py": "declarations only; test_routes.py and test_clients.py make each of them",
-    "proxy/call.py": "declarations only; test_pipeline.py uses all of them",
     "proxy/config/route_checks.py": "part of all checks; test_checks.py has its tables",
     "proxy/config/structs.py": "declarations only; test_loader.py reads each of them",
     "proxy/desk.py": "declarations only; test_ledger.py replaces each of them",

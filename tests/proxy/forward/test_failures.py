@@ -265,3 +265,24 @@ async def test_a_call_that_outlasts_the_drain_is_ended_as_ours(
     )
     assert recorded.close.http_status == http_status
     assert attempts(proxy.worker) == {("t", "proxy_error"): 1}
+
+
+async def test_a_body_that_ends_with_its_connection_is_reset_when_the_drain_cuts_it(
+    origin: RawOrigin, data_dir: Path
+):
+    async def handler(exchange: Exchange) -> None:
+        await exchange.send(UNTIL_CLOSE, b"12345")
+        await exchange.gone()
+
+    origin.handler = handler
+    times = TimeoutSettings(drain_seconds=SHORT)
+    settings = settings_for(data_dir, origin, timeouts=times)
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(running(settings))
+        async with await proxy.connect() as client:
+            await client.send(request(b"/t/x"))
+            await client.final_head()
+            assert await client.reader.readexactly(5) == b"12345"
+            await stack.aclose()
+            with pytest.raises(ConnectionResetError):
+                await client.reader.read()

@@ -170,3 +170,13 @@ def test_reason_and_header_bytes_are_kept() -> None:
     assert head.headers == ((b"X-oDD", b"\xff"), (b"x-odd", b"2"))
     assert head.get(b"x-odd") == b"\xff"
     assert head.get(b"missing") == b""
+
+
+def test_any_number_of_interim_answers_may_come_at_once() -> None:
+    reader, body = read(b"HTTP/1.1 103 Early\r\n\r\n" * 2000 + LENGTH)
+    assert (reader.complete, body) == (True, b"hello world")
+
+
+def test_what_comes_behind_an_answer_is_not_gathered() -> None:
+    reader, _ = read(LENGTH, *[b"x" * 1000] * 100)
+    assert len(reader.surplus) == 5000

@@ -204,3 +204,23 @@ def test_a_large_backlog_is_read_in_bounded_memory_and_order(tmp_path):
         reader.close()
     assert expected == 16_000
     assert peak < 8 << 20
+
+
+def test_what_was_read_before_a_segment_that_cannot_be_opened_is_given(
+    log, monkeypatch
+):
+    opened, failing = os.open, [OSError(24, "too many open files")]
+
+    def scarce(path, *options, **more):
+        if str(path).endswith("2.seg") and failing:
+            raise failing.pop()
+        return opened(path, *options, **more)
+
+    monkeypatch.setattr(os, "open", scarce)
+    reader = LogReader(log, Position(0, 0), Counter())
+    payloads = [entry.payload for entry in reader.read(live=False)]
+    assert payloads == PAYLOADS[:4]
+    while not reader.caught_up:
+        payloads += [entry.payload for entry in reader.read(live=False)]
+    assert payloads == PAYLOADS
+    reader.close()

@@ -172,3 +172,12 @@ def test_broken_series_are_not_restored(series):
 def test_bytes_that_are_no_snapshot_are_refused(snapshot):
     with pytest.raises(RecordError, match="counters"):
         Registry().restore(snapshot)
+
+
+def test_a_sum_beyond_64_bits_does_not_keep_the_rest_out_of_a_snapshot():
+    registry, successor = Registry(), Registry()
+    registry.counter(MONEY).add((), 2**70)
+    registry.counter(CALLS).add(("a", "ok"))
+    successor.counter(CALLS)
+    successor.restore(registry.snapshot())
+    assert samples(successor, "calls_total")[("a", "ok")].value == 1
