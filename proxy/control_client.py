@@ -20,6 +20,12 @@ class UnreachableError(TachoError):
     """Nobody answered on the control socket in time, or with something that is no answer."""
 
 
+class _Health(msgspec.Struct):
+    """What of `/healthz` others use."""
+
+    degraded: tuple[str, ...] = ()
+
+
 class ControlClient:
     """Asks one process; holds no connection, so that it survives the restart of that process."""
 
@@ -30,8 +36,16 @@ class ControlClient:
 
     async def healthy(self, timeout_seconds: float) -> bool:
         """Tell what the process says of its own health; raise `UnreachableError` when it says nothing."""
-        status, _ = await self._request("GET", "/healthz", timeout_seconds)
-        return status == 200
+        return (await self.health(timeout_seconds))[0]
+
+    async def health(self, timeout_seconds: float) -> tuple[bool, tuple[str, ...]]:
+        """Fetch health, and what the process names as degraded beside it; raise `UnreachableError` like `healthy`."""
+        status, body = await self._request("GET", "/healthz", timeout_seconds)
+        try:
+            degraded = msgspec.json.decode(body, type=_Health).degraded
+        except msgspec.DecodeError:
+            degraded = ()
+        return status == 200, degraded
 
     async def status(self, timeout_seconds: float) -> dict[str, Any]:
         """Fetch `/status`."""

@@ -244,7 +244,7 @@ def _spent(usage: Usage, source: UsageSource, cost: Cost) -> dict[str, Any]:
         "usage_source": str(source),
         "cost_usd": dollars(cost.total()),
         "rate_input": dollars(cost.rate_input),
-        "cost_source": str(cost.source),
+        "cost_source": str(cost.source or "none"),
         "price_version": cost.price_version,
     }
     return columns

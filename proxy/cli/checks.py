@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from proxy.config import Settings, parse_address
+from proxy.config import Settings, environment, parse_address, read_keys
 from proxy.control import canonical, socket_path
 from proxy.control_client import real_path
 from proxy.errors import TachoError
@@ -37,7 +37,10 @@ def run_all(settings: Settings) -> list[Result]:
 
 
 def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
-    yield "data directory", partial(_data_dir, Path(settings.data_dir).absolute())
+    yield (
+        "data directory",
+        partial(_directory, Path(settings.data_dir).absolute(), "data_dir"),
+    )
     running = _is_running(Path(settings.data_dir).absolute())
     yield "data port", partial(_port, settings.listen, "listen", running)
     yield "admin port", partial(_port, settings.admin.listen, "admin.listen", running)
@@ -59,6 +62,19 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
         )
     for key, path in _authorities(settings):
         yield key, partial(_authority, path)
+    if settings.clients or any(
+        route.upstream_key_env for route in settings.routes.values()
+    ):
+        yield "keys", partial(_keys, settings)
+    if settings.exporters.jsonl.directory:
+        yield (
+            "exporters.jsonl.directory",
+            partial(
+                _directory,
+                Path(settings.exporters.jsonl.directory).absolute(),
+                "exporters.jsonl.directory",
+            ),
+        )
 
 
 def _result(name: str, check: Callable[[], str]) -> Result:
@@ -68,10 +84,15 @@ def _result(name: str, check: Callable[[], str]) -> Result:
         return Result(name, False, str(error))
 
 
-def _data_dir(path: Path) -> str:
+def _directory(path: Path, key: str) -> str:
     place = next(parent for parent in (path, *path.parents) if parent.exists())
-    with tempfile.TemporaryFile(dir=place):
-        pass
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise TachoError(
+            f"{path} cannot be written: {error.strerror}; correct its permissions or {key}"
+        ) from error
     return f"{path} is writable" if place == path else f"{path} will be made"
 
 
@@ -118,6 +139,13 @@ def _certificate(cert_file: str, key_file: str) -> str:
 def _authority(path: str) -> str:
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     return f"{path} can be read"
+
+
+def _keys(settings: Settings) -> str:
+    keys = read_keys(settings, environment())
+    return (
+        f"{len(keys.clients)} of clients and {len(keys.upstream)} of upstreams are set"
+    )
 
 
 def _authorities(settings: Settings) -> Iterator[tuple[str, str]]:

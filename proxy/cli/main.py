@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from proxy.cli.output import complain
+from proxy.cli.output import ReaderLeftError, complain, drop_the_rest
 from proxy.errors import SettingsError, StartError, TachoError
 
 EXAMPLES = """examples:
@@ -61,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except ReaderLeftError:
+        drop_the_rest()
+        return 141
 
 
 def _parser(chosen: str, command: Command | None) -> argparse.ArgumentParser:

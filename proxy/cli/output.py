@@ -3,11 +3,16 @@
 What lives here: the two streams. What does not: what is written (the commands), logs (`proxy/log.py`).
 """
 
+import os
 import sys
 
 
+class ReaderLeftError(Exception):
+    """Who read our output has closed it."""
+
+
 def say(text: str) -> None:
-    """Write a line of the answer; a reader that has left is not our trouble."""
+    """Write a line of the answer; `ReaderLeftError` where nobody reads any more."""
     _write_all(text + "\n")
 
 
@@ -23,5 +28,15 @@ def complain(text: str) -> None:
 
 
 def _write_all(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderLeftError from error
+
+
+def drop_the_rest() -> None:
+    """Send what stdout still holds nowhere, so that the end of the process does not stumble over it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from proxy.cli.store_alone import store_alone
 
     statement = _statement(arguments)
+    if statement is None:
+        return 2
     if not statement.strip():
         complain(
             'nothing to ask; give a statement, as in: tacho sql "SELECT count() FROM steps"'
@@ -74,13 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
         return store.ask(statement, arguments.format, sys.stdout.buffer)
 
 
-def _statement(arguments: argparse.Namespace) -> str:
+def _statement(arguments: argparse.Namespace) -> str | None:
     if arguments.file is None:
         return arguments.statement or ""
     if arguments.file == "-":
         return sys.stdin.read()
     try:
         return Path(arguments.file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        complain(f"cannot read {arguments.file}: {error}")
-        return ""
+    except OSError as error:
+        complain(f"cannot read {arguments.file}: {error.strerror}; correct --file")
+    except UnicodeDecodeError:
+        complain(f"cannot read {arguments.file}: it is not UTF-8 text; save it as such")
+    return None

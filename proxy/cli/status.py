@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,22 @@ def _print_tables(found: list[dict[str, Any]]) -> None:
         if whole.get(key):
             console.print(f"{key:<8}{whole[key]}", markup=False)
     console.print(table)
+    for trouble in troubles(whole):
+        console.print(trouble, markup=False, soft_wrap=True)
     console.print(_totals(whole), markup=False)
+
+
+def troubles(whole: dict[str, Any]) -> Iterator[str]:
+    """Give what the processes say is wrong and the table does not show, a line each."""
+    for name, facts in whole["processes"].items():
+        says = facts["says"] or {}
+        if says.get("spool_trouble"):
+            yield f"{name} drops records: {says['spool_trouble']}"
+        if says.get("error"):
+            yield f"{name} makes no rows: {says['error']}"
+        for destination, fares in says.get("destinations", {}).items():
+            if fares["last_error"]:
+                yield f"{name} to {destination}: {fares['last_error']}"
 
 
 def _cells(facts: dict[str, Any]) -> list[str]:

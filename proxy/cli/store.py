@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlencode, urlsplit
 
-from proxy.cli.output import complain
+from proxy.cli.output import ReaderLeftError, complain
 from proxy.config import Settings, ensure_data_dir
 from proxy.control_client import ControlClient, UnreachableError
 from proxy.errors import TachoError
@@ -97,15 +97,22 @@ def _copy(response: http.client.HTTPResponse, out: BinaryIO) -> int:
         )
         return 1
     while chunk := response.read1(1 << 16):
-        out.write(chunk)
-    out.flush()
+        _pass_on(chunk, out)
     return 0
+
+
+def _pass_on(chunk: bytes, out: BinaryIO) -> None:
+    try:
+        out.write(chunk)
+        out.flush()
+    except BrokenPipeError as error:
+        raise ReaderLeftError from error
 
 
 def readable_error(text: str, status: int) -> str:
     """Give the sentence of a ClickHouse error, without stack, version and echo of its class."""
     found = re.search(
-        r"(?:DB::Exception: )+(.*?)(?:\s*Stack trace:|\s*\(version [^)]*\)|\Z)",
+        r"(?:(?:Code: \d+\. )?DB::Exception: )+(.*?)(?:\s*Stack trace:|\s*\(version [^)]*\)|\Z)",
         text,
         re.DOTALL,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from proxy.forward.failures import BodyMalformedError
 from proxy.forward.headers import write_head
@@ -34,6 +34,11 @@ _MALFORMED = _refusal(
     b"HTTP/1.1 400 Bad Request",
     b"invalid_request",
     b"the request is not valid HTTP/1.1",
+)
+_LINE_TOO_LONG = _refusal(
+    b"HTTP/1.1 431 Request Header Fields Too Large",
+    b"too_large",
+    b"a line of the request's head is too long; limits.max_header_line_bytes says how long it may be",
 )
 _FAILED = _refusal(
     b"HTTP/1.1 500 Internal Server Error", b"internal", b"the proxy failed"
@@ -139,9 +144,15 @@ class AgentConnection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what aiohttp itself refuses, without a traceback and without quoting the request."""
-        self._malformed("internal" if status >= 500 else "malformed_request")
+        if status >= 500:
+            reason, refusal = "internal", _FAILED
+        elif isinstance(exc, LineTooLong):
+            reason, refusal = "head_too_large", _LINE_TOO_LONG
+        else:
+            reason, refusal = "malformed_request", _MALFORMED
+        self._malformed(reason)
         if self.transport is not None and not request.writer.output_size:
-            self.transport.write(_FAILED if status >= 500 else _MALFORMED)
+            self.transport.write(refusal)
         return Sent(keep_alive=False)
 
 

@@ -42,16 +42,16 @@ def parse_base_url(text: str) -> BaseUrl:
     """Read a base URL; `ValueError` says what would be right, without showing the URL."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(
-            "only printable ASCII without spaces; others percent-encoded, names as punycode"
+            "printable ASCII without spaces; others percent-encoded, names as punycode"
         )
     if "#" in text:
-        raise ValueError("no fragment (#...)")
+        raise ValueError("a URL without a fragment (#...)")
     parts = _URL.fullmatch(text)
     if parts is None or parts["scheme"].lower() not in DEFAULT_PORTS:
         raise ValueError("http://HOST[:PORT][/PATH] or https://...")
     if "@" in parts["authority"]:
         raise ValueError(
-            "no user or password; credentials come with each request or by upstream_key_env"
+            "a URL without user and password; credentials come with each request or by upstream_key_env"
         )
     scheme = parts["scheme"].lower()
     host, port = parse_authority(parts["authority"])

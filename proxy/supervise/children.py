@@ -37,6 +37,8 @@ class ChildProcess:
         """How the last life ended, in words; empty before the first death."""
         self.exit_status: int | None = None
         self.healthy = False
+        self.complaints: tuple[str, ...] = ()
+        """What the process itself named as degraded when it was last asked."""
         """What the child last said of itself, or false where it said nothing."""
         self.answers = False
         """Whether it answered when last asked."""
@@ -133,6 +135,7 @@ class ChildProcess:
             self._process, self.pid = None, None
             self.ready.clear()
             self.healthy = self.answers = False
+            self.complaints = ()
         self._buried(process.returncode, _exit_words(process.returncode or 0))
         return 0.0 if ready_at is None else _now() - ready_at
 
@@ -167,7 +170,9 @@ class ChildProcess:
         while True:
             await asyncio.sleep(watch.every_seconds)
             try:
-                self.healthy = await self._control.healthy(watch.answer_within_seconds)
+                self.healthy, self.complaints = await self._control.health(
+                    watch.answer_within_seconds
+                )
                 misses, heard, self.answers = 0, _now(), True
             except UnreachableError:
                 misses, self.answers, self.healthy = misses + 1, False, False

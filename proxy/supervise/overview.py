@@ -30,8 +30,8 @@ class Overview:
     stopping: bool = False
 
     def degraded(self) -> list[str]:
-        """Name the children that do not do their work."""
-        return [child.name for child in self.children if not _serves(child)]
+        """Name the children that do not do their work, and the parts of the others' work that they name as failing."""
+        return [name for child in self.children for name in _failing(child)]
 
     def health(self) -> tuple[bool, Json]:
         """Tell whether a restart of the whole could help: a dead exporter is no reason."""
@@ -73,6 +73,13 @@ class Overview:
 
 def _serves(child: ChildProcess) -> bool:
     return child.state is State.RUNNING and child.healthy
+
+
+def _failing(child: ChildProcess) -> list[str]:
+    if not _serves(child):
+        return [child.name]
+    # What follows the colon may quote others; it is in `/status`.
+    return [f"{child.name}: {each.partition(':')[0]}" for each in child.complaints]
 
 
 def _facts(child: ChildProcess, said: Json | None) -> Json:

@@ -50,6 +50,26 @@ async def test_it_answers_status_and_metrics(tmp_path: Path):
     assert await client.healthy(5.0)
 
 
+@pytest.mark.parametrize(
+    ("said", "degraded"),
+    [
+        ({"degraded": ["spool: disk_full"]}, ("spool: disk_full",)),
+        ({"why": "asked"}, ()),
+        ({"degraded": "all"}, ()),
+    ],
+)
+async def test_health_names_what_is_degraded(
+    tmp_path: Path, said: dict[str, Any], degraded: tuple[str, ...]
+):
+    one = ControlServer(
+        socket_path(tmp_path, "w0"),
+        Probes(lambda: (True, said), lambda: True, lambda: b"", dict),
+    )
+    await one.start()
+    assert await ControlClient(tmp_path, "w0").health(5.0) == (True, degraded)
+    await one.close()
+
+
 async def test_an_unhealthy_process_answers_503(tmp_path: Path):
     ill = ControlServer(socket_path(tmp_path, "w0"), probes(ok=False))
     await ill.start()

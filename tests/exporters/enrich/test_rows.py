@@ -241,3 +241,8 @@ def test_rows_are_lines_of_json_with_every_column():
         encode_rows([event_row(Event(event_id="e", ts_us=T0, type="t"))])
     )
     assert tuple(event) == EventRow.__struct_fields__
+
+
+def test_row_of_a_call_that_cost_nothing_known_names_no_source():
+    (row,) = step_rows(None, make_close("a", cost=Cost()), make_end("a"))
+    assert (row.cost_usd, row.cost_source) == (None, "none")

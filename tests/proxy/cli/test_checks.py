@@ -10,6 +10,7 @@ from proxy.cli.checks import Result, bare_url, plan, run_all
 from proxy.config import (
     AdminSettings,
     ClickHouseSettings,
+    ClientSettings,
     ExporterSettings,
     JsonlSettings,
     RouteSettings,
@@ -112,3 +113,26 @@ def test_the_plan_holds_no_secret():
 
 def test_a_bare_url_keeps_what_routes():
     assert bare_url("http://h:1/p/q") == "http://h:1/p/q"
+
+
+def test_keys_must_be_set(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    settings = msgspec.structs.replace(
+        settings, clients={"ci": ClientSettings(key_env="CI_KEY")}
+    )
+    monkeypatch.delenv("CI_KEY", raising=False)
+    assert not result(settings, "keys").ok
+    assert "CI_KEY is not set" in result(settings, "keys").detail
+    monkeypatch.setenv("CI_KEY", "hidden")
+    assert result(settings, "keys").ok
+    assert "hidden" not in result(settings, "keys").detail
+
+
+def test_the_directory_of_rows_must_be_writable(settings: Settings, tmp_path: Path):
+    (tmp_path / "file").touch()
+    for place, ok in (("new", True), ("file", False)):
+        rows = JsonlSettings(directory=str(tmp_path / place))
+        settings = msgspec.structs.replace(
+            settings, exporters=ExporterSettings(jsonl=rows)
+        )
+        found = result(settings, "exporters.jsonl.directory")
+        assert (found.ok, "correct its permissions" in found.detail) == (ok, not ok)

@@ -45,9 +45,7 @@ def test_a_statement_may_stand_in_a_file_or_stdin(
     assert [asked.statement for asked in server.asked] == ["SELECT 2", "SELECT 3"]
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["  "], ["--file", "gone.sql"]], ids=["none", "blank", "no file"]
-)
+@pytest.mark.parametrize("words", [[], ["  "]], ids=["none", "blank"])
 def test_nothing_to_ask_is_bad_usage(
     server: FakeStore, words: list[str], capsys: pytest.CaptureFixture[str]
 ):
@@ -95,3 +93,16 @@ def test_a_stopped_embedded_store_is_started_for_the_question(
     monkeypatch.setattr(store_alone, "store_alone", alone)
     assert main(["sql", "SELECT 1"]) == 0
     assert server.asked[0].statement == "SELECT 1"
+
+
+def test_a_file_that_cannot_be_read_is_one_line(
+    server: FakeStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "odd.sql").write_bytes(b"\xff")
+    assert main(["sql", "--file", "gone.sql"]) == 2
+    assert main(["sql", "--file", "odd.sql"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "tacho: cannot read gone.sql: No such file or directory; correct --file",
+        "tacho: cannot read odd.sql: it is not UTF-8 text; save it as such",
+    ]
+    assert server.asked == []

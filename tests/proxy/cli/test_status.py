@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.main import main
-from proxy.cli.status import readable_bytes
+from proxy.cli.status import readable_bytes, troubles
 from tests.helpers.processes import wait_for
 from tests.helpers.product import Product
 
@@ -79,3 +79,17 @@ def test_a_killed_supervisor_is_not_running(stack: ExitStack, tmp_path: Path):
 )
 def test_bytes_are_readable(count: float, text: str):
     assert readable_bytes(count) == text
+
+
+def test_what_fails_while_its_process_runs_is_said():
+    fares = {"clickhouse": {"last_error": ""}, "jsonl": {"last_error": "no room"}}
+    processes = {
+        "w0": {"says": {"spool_trouble": "size_cap"}},
+        "store": {"says": None},
+        "exporter": {"says": {"error": "bad log", "destinations": fares}},
+    }
+    assert list(troubles({"processes": processes})) == [
+        "w0 drops records: size_cap",
+        "exporter makes no rows: bad log",
+        "exporter to jsonl: no room",
+    ]

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
+from proxy.cli.output import ReaderLeftError
 from proxy.cli.store import Store, readable_error, running_store
 from proxy.config import Settings, StoreSettings
 from proxy.control import ControlServer, Probes, socket_path
@@ -111,3 +112,20 @@ async def test_a_store_that_comes_back_is_waited_for(tmp_path: Path):
     assert await running_store(tmp_path) == ""
     assert next(states, None) is None
     await control.close()
+
+
+class Closed(io.BytesIO):
+    """An output whose reader has left."""
+
+    def write(self, _: object) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_has_left_is_no_fault_of_the_store(server: FakeStore):
+    with pytest.raises(ReaderLeftError):
+        Store(server.url, "me", "", "tacho").ask("SELECT 1", "CSV", Closed())
+
+
+def test_an_error_that_wraps_another_is_read_to_its_core():
+    text = "Code: 73. DB::Exception: Code: 73. DB::Exception: Unknown format Nope. (UNKNOWN_FORMAT) (version 26.9.2.1)"
+    assert readable_error(text, 400) == "Unknown format Nope. (UNKNOWN_FORMAT)"

@@ -86,7 +86,7 @@ def loaded(tmp_path, text: str) -> Settings:
         ("routes: {x: {url: ftp://x}}", ["routes.x.url: is 'ftp://x'", "http://HOST"]),
         (
             "routes: {x: {url: 'http://u:s3cret@x/?key=s3cret'}}",
-            ["routes.x.url: is 'x/'", "no user or password"],
+            ["routes.x.url: is 'x/'", "without user and password"],
         ),
         (
             "routes: {x: {url: http://x, provider: A B}}",

@@ -79,3 +79,20 @@ async def test_half_a_close_before_the_answer_means_that_the_agent_left():
         client.finish()
         assert await client.rest() == b""
     assert reached == [b"/a"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: p\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: p\r\nA: " + b"x" * 9000 + b"\r\n\r\n",
+    ],
+    ids=["target", "header"],
+)
+async def test_a_line_too_long_is_said_to_be_too_long(sent: bytes):
+    async with serving(reply) as port, await port.connect() as client:
+        await client.send(sent)
+        seen = await client.rest()
+        assert port.malformed == {"head_too_large": 1}
+    assert seen.startswith(b"HTTP/1.1 431 ")
+    assert b"limits.max_header_line_bytes" in seen

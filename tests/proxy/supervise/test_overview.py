@@ -20,6 +20,7 @@ class Child:
     state: State = State.RUNNING
     healthy: bool = True
     answers: bool = True
+    complaints: tuple[str, ...] = ()
     pid: int | None = None
     restarts: int = 0
     last_exit: str = ""
@@ -64,6 +65,20 @@ def test_a_dead_exporter_degrades_and_no_more(exporter: Child):
     whole = overview(Child("w0"), exporter)
     assert whole.health() == (True, {"status": "ok", "degraded": ["exporter"]})
     assert whole.ready() == (True, {"ready": True, "degraded": ["exporter"]})
+
+
+def test_what_a_child_names_as_failing_is_named_without_what_others_said():
+    exporter = Child(
+        "exporter", complaints=("jsonl: No space left on /var/x", "dead letters")
+    )
+    whole = overview(Child("w0", complaints=("spool: disk_full",)), exporter)
+    assert whole.health() == (
+        True,
+        {
+            "status": "ok",
+            "degraded": ["w0: spool", "exporter: jsonl", "exporter: dead letters"],
+        },
+    )
 
 
 def test_a_dead_worker_is_unhealthy_and_not_ready():
