@@ -1,7 +1,7 @@
 """The tables of the database `tacho` and how they change from version to version.
 
 What lives here: columns, DDL, versioned migrations, the same for the embedded store, a server and a cluster. What does not:
-sending the statements (`sink.py`), views over the tables (`dashboards/queries/*.sql` and later issues).
+sending the statements (`sink.py`), questions to the tables (`dashboards/queries/*.sql`).
 
 `steps` and `events` are plain MergeTree tables of immutable rows: no materialised views on money, since those are not atomic
 with their base in a crash, and no ReplacingMergeTree, whose duplicates vanish only some day. Exactly once comes from one
