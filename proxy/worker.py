@@ -26,7 +26,7 @@ from proxy.child import Child, run
 from proxy.config import Keys, Settings, ensure_data_dir, environment, load, read_keys
 from proxy.control import ControlServer, Probes, socket_path
 from proxy.desk import Desk
-from proxy.errors import SettingsError
+from proxy.errors import RecordError, SettingsError, StartError
 from proxy.forward.connect import Connector
 from proxy.forward.pool import Pool
 from proxy.forward.server import DataPort
@@ -91,7 +91,7 @@ class Worker:
         self._pool = Pool(self._connector, settings.timeouts.upstream_keepalive_seconds)
         self.pipeline = self._pipeline(read_keys(settings, environment()))
         self.port = DataPort(
-            self.pipeline.handle, port_limits(settings), self._count_malformed
+            self.pipeline.handle, port_limits(settings), self._meters.drop
         )
         self._ticker: asyncio.Task[None] | None = None
 
@@ -143,9 +143,6 @@ class Worker:
             self._meters.begin(route)
         else:
             self._meters.finish(route)
-
-    def _count_malformed(self, reason: str) -> None:
-        self._meters.drop(reason)
 
     def _count_fault(self, phase: str) -> None:
         self._meters.drop(f"fault_{phase}")
@@ -228,7 +225,10 @@ class Worker:
         ]
 
     def _absorb(self) -> None:
-        self._memory.absorb(self._root, self.name, self._incarnation)
+        try:
+            self._memory.absorb(self._root, self.name, self._incarnation)
+        except RecordError as error:
+            raise StartError(f"{self._root / self.name}: {error}") from error
         for reason, count in self._memory.losses.items():
             self._meters.drop(f"recovery_{reason}", count)
         self._memory.losses.clear()

@@ -12,8 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from proxy.accept.ids import uuid7
 from proxy.config import LimitSettings, RouteSettings, Settings
 from proxy.config.structs import TlsListener
+from proxy.errors import StartError
+from proxy.record import framing
 from proxy.telemetry import Family
 from proxy.worker import Worker
 from tests.helpers import sse
@@ -298,3 +301,17 @@ def test_a_series_cap_of_the_settings_bounds_the_counters(data_dir: Path):
     worker = unstarted(settings)
     assert worker.telemetry.admits(1, reserve=True)
     assert not worker.telemetry.admits(1234, reserve=True)
+
+
+def test_a_spool_of_a_newer_version_refuses_the_start_and_is_left_alone(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    newer = data_dir / "spool" / "w0" / uuid7(0, 0)
+    newer.mkdir(parents=True)
+    with monkeypatch.context() as future:
+        future.setattr(framing, "FORMAT_VERSION", framing.FORMAT_VERSION + 1)
+        written = framing.header(bytes(16), 1)
+    (newer / "00000001.seg").write_bytes(written)
+    with pytest.raises(StartError, match="use the newer version"):
+        Worker(Settings(data_dir=str(data_dir)), "w0", [])
+    assert (newer / "00000001.seg").read_bytes() == written
