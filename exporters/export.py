@@ -264,6 +264,7 @@ def _destination(delivery: Delivery, now_us: int) -> dict[str, Any]:
     oldest_us = delivery.oldest_us()
     return {
         "lag_seconds": max(0, now_us - oldest_us) / 1e6 if oldest_us else 0.0,
+        "idle": delivery.idle.is_set(),
         "position": list(delivery.position),
         "delivered_rows": delivery.delivered_rows,
         "poison_batches": delivery.poison_batches,

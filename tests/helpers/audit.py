@@ -109,7 +109,8 @@ def _is_settled(proxy: Installation, export: Installation) -> bool:
     ):
         return False
     delivered = exporter["destinations"]["clickhouse"]
-    is_idle = not delivered["lag_seconds"] and not delivered["last_error"]
+    # Not the lag: rows that the destination has not looked at yet do not show in it.
+    is_idle = delivered["idle"] and not delivered["last_error"]
     return bool(exporter["caught_up"] and is_idle)
 
 
