@@ -23,11 +23,11 @@ Five promises, each with its tests under `tests/end_to_end/`:
 4. Bounded. Each buffer, table, queue and label set has a cap in the settings and a counter of what the cap cost.
 5. Honest. Each number says where it came from. Absent is NULL, truncated is not finished, estimated is not reported.
 
-`identify`, `meter` and `model.py` are pure: no I/O, no clock, no environment, not async; time is an argument.
+`identify`, `meter` and `model` are pure: no I/O, no clock, no environment, not async; time is an argument.
 
 Around the phases, from the ground up (imports go only downwards; import-linter holds the floors):
 
-- `errors.py`, `model.py`: the exceptions and the nouns that cross modules
+- `errors.py`, `model`: the exceptions and the nouns that cross modules
 - `http/`, `log.py`: header and URL readers that accept, identify and the settings share; the log
 - `config/`: settings, the only reader of files and environment; `telemetry/`: the proxy's own counters
 - `control.py`, `control_client.py`: health, status and metrics between processes, over unix sockets

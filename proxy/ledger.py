@@ -16,7 +16,7 @@ from proxy.forward.heads import OUR_HEADERS
 from proxy.forward.http1 import AnswerHead, Framing
 from proxy.forward.relay import Ending
 from proxy.forward.upstream import UpstreamConnection
-from proxy.meter.dialect import Dialect
+from proxy.meter.dialect import Dialect, Head
 from proxy.meter.headers import read_headers
 from proxy.meter.inject import Stripper, refused
 from proxy.meter.tee import Tee
@@ -136,7 +136,8 @@ class Ledger:
         exchange.ratelimits = facts.ratelimits
         encoding = head.get(b"content-encoding").decode("latin-1")
         content_type = head.get(b"content-type").decode("latin-1")
-        reader = self._dialect.reader(self.ask, head.status, content_type)
+        said = Head(head.status, content_type, head.headers)
+        reader = self._dialect.reader(self.ask, said)
         limit = self._desk.meter_buffer_bytes
         if content_type.startswith("text/event-stream"):
             # Events are read and forgotten; the limit is then only one on the work that a bomb can cause.

@@ -16,7 +16,7 @@ CORE = (
     "proxy/errors.py",
     "proxy/identify/",
     "proxy/meter/",
-    "proxy/model.py",
+    "proxy/model/",
     "proxy/record/codec.py",
 )
 MINIMUM_PERCENT = 90

@@ -3,6 +3,7 @@
 What lives here: the protocols and what an operation is. What does not: any family (`dialects/`).
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -20,6 +21,23 @@ class Operation(msgspec.Struct, frozen=True):
     """Whether it is work: listing models or counting tokens is not."""
     buffered: bool
     """Whether the request body is worth reading whole before it is forwarded."""
+    model: str = ""
+    """The model, where the path names it (Gemini, Bedrock, Azure's deployments), percent-decoded."""
+    stream: bool = False
+    """The path itself says that the answer is a stream."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What is known of an answer before its body."""
+
+    status: int
+    content_type: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    """Names and values as they came."""
+
+    def get(self, name: bytes) -> bytes:
+        """Give the first value under a lower-case name, or nothing."""
+        return next((v.strip() for n, v in self.headers if n.lower() == name), b"")
 
 
 class Reader(Protocol):
@@ -59,5 +77,5 @@ class Dialect(Protocol):
     def read_request(self, operation: Operation, body: bytes | None) -> Ask:
         """Read the request; `None` where the body was not read. Never raises."""
 
-    def reader(self, ask: Ask, status: int, content_type: str) -> Reader:
+    def reader(self, ask: Ask, head: Head) -> Reader:
         """Start reading the answer of a request that `read_request` has read."""

@@ -82,7 +82,9 @@ class Draft:
         self.usage: Usage | None = None
         self.usage_json: bytes | None = None
         self.parts: tuple[PartReading, ...] = ()
+        self.details: dict[str, int] = {}
         self.server_tool_uses: dict[str, int] = {}
+        self.cost: int | None = None
         self.deferred = False
         self.output = Text()
         self.reasoning = Text()
@@ -143,7 +145,9 @@ class Draft:
             usage_json=self.usage_json,
             parts=self.parts,
             tool_calls=calls,
+            details=tuple(sorted(self.details.items())),
             server_tool_uses=tuple(sorted(self.server_tool_uses.items())),
+            cost=self.cost,
             service_tier=self.service_tier,
             error_type=fault.error_type,
             error_code=fault.code,

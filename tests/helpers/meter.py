@@ -4,8 +4,10 @@ What lives here: choosing a dialect as the pipeline does, and writing events. Wh
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from proxy.meter.dialect import Head
 from proxy.meter.dialects import recognise
 from proxy.meter.tee import Tee
 from proxy.model import Ask, Kind, Reading
@@ -28,10 +30,12 @@ def tee_for(
     method: str = "POST",
     status: int = 200,
     content_type: str = "",
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> Tee:
     dialect, operation = recognise(Kind.LLM, "", method, path)
     ask = dialect.read_request(operation, request)
-    return Tee(dialect.reader(ask, status, content_type), "", 8 << 20)
+    head = Head(status, content_type, tuple(headers))
+    return Tee(dialect.reader(ask, head), "", 8 << 20)
 
 
 def read(path: str, body: bytes, **options: Any) -> Reading:

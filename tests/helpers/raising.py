@@ -3,7 +3,7 @@
 What lives here: one fault in a place that the test chooses. What does not: broken input, which no dialect may raise for.
 """
 
-from proxy.meter.dialect import Operation
+from proxy.meter.dialect import Head, Operation
 from proxy.model import Ask, Kind, Reading
 
 
@@ -42,7 +42,7 @@ class RaisingDialect:
             raise RuntimeError("a fault of ours")
         return Ask(self.name, operation.name, Kind.LLM, True)
 
-    def reader(self, ask: Ask, status: int, content_type: str) -> RaisingReader:
+    def reader(self, ask: Ask, head: Head) -> RaisingReader:
         if self._where == "reader":
             raise RuntimeError("a fault of ours")
         return RaisingReader(self._where)

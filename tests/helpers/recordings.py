@@ -1,10 +1,10 @@
 """Recorded exchanges with providers, and what their own numbers say.
 
 What lives here: reading `tests/data` (and the whole of the recorded traffic where it is beside the checkout), and the
-buckets that follow from the provider's usage objects. What does not: anything of `proxy.meter`: expectations must not come
-from the code under test.
+raw objects in which the provider says what it counted. What does not: what follows from them (`arithmetic/`).
 """
 
+import base64
 import gzip
 import json
 from collections.abc import Iterator
@@ -31,6 +31,22 @@ class Recording:
     body: bytes
     streamed: bool
     usage: list[dict[str, Any]]
+    provider: str
+    api: str
+    url: str
+    query: str
+    request_headers: tuple[tuple[bytes, bytes], ...]
+    response_headers: tuple[tuple[bytes, bytes], ...]
+    source: str
+    exact: bool
+    """Whether these are the bytes of the wire, and not JSON that the recorder wrote anew."""
+
+    def response_header(self, name: str) -> str:
+        """Give the first value under a lower-case name, or nothing."""
+        wanted = name.encode()
+        return next(
+            (v.decode() for n, v in self.response_headers if n.lower() == wanted), ""
+        )
 
 
 def recordings(folder: Path, *names: str) -> Iterator[Recording]:
@@ -42,77 +58,41 @@ def recordings(folder: Path, *names: str) -> Iterator[Recording]:
 
 def _recording(raw: dict[str, Any]) -> Recording:
     headers = {name.lower(): value for name, value in raw["response_headers"]}
+    url = urlsplit(raw["url"])
     return Recording(
         id=raw["id"],
         method=raw["method"],
-        path=urlsplit(raw["url"]).path,
-        request_body=(raw["request_body"] or "").encode(),
+        path=url.path,
+        request_body=_body(raw, "request"),
         status=raw["status"],
         content_type=headers.get("content-type") or "",
-        body=raw["response_body"].encode(),
-        streamed=raw["streamed"],
+        body=_body(raw, "response"),
+        streamed=bool(raw["streamed"]),
         usage=raw["usage"],
+        provider=raw["provider"],
+        api=raw["api"],
+        url=raw["url"],
+        query=url.query,
+        request_headers=_headers(raw["request_headers"]),
+        response_headers=_headers(raw["response_headers"]),
+        source=str(raw["source"]),
+        exact=all(raw["exact"])
+        if isinstance(raw["exact"], list)
+        else bool(raw["exact"]),
     )
 
 
-def expected_buckets(recording: Recording) -> dict[str, int] | None:
-    """Give the non-zero buckets by the provider's numbers; `None` where it gave none."""
-    if not recording.usage:
-        return None
-    if "/v1/messages" in recording.path:
-        buckets = _anthropic(recording.usage)
-    else:
-        buckets = _openai(recording.usage[-1])
-    return {name: count for name, count in buckets.items() if count}
+def _body(raw: dict[str, Any], side: str) -> bytes:
+    encoded = raw.get(f"{side}_body_b64")
+    return (
+        base64.b64decode(encoded)
+        if encoded
+        else (raw.get(f"{side}_body") or "").encode()
+    )
 
 
-def _openai(usage: dict[str, Any]) -> dict[str, int]:
-    flat = {
-        f"{key}.{inner}": number
-        for key, value in usage.items()
-        if isinstance(value, dict)
-        for inner, number in value.items()
-        if isinstance(number, int)
-    }
-
-    def detail(side: tuple[str, ...], name: str) -> int:
-        return sum(
-            n
-            for key, n in flat.items()
-            if key.startswith(side) and key.endswith("." + name)
-        )
-
-    ins, outs = ("prompt", "input"), ("completion", "output")
-    cached, written = detail(ins, "cached_tokens"), detail(ins, "cache_write_tokens")
-    audio_in, image_in = detail(ins, "audio_tokens"), detail(ins, "image_tokens")
-    thought, audio_out = detail(outs, "reasoning_tokens"), detail(outs, "audio_tokens")
-    total_in = usage.get("prompt_tokens", usage.get("input_tokens")) or 0
-    total_out = usage.get("completion_tokens", usage.get("output_tokens")) or 0
-    return {
-        "input": max(0, total_in - cached - written - audio_in - image_in),
-        "cache_read": cached,
-        "cache_write": written,
-        "output": max(0, total_out - thought - audio_out),
-        "reasoning": thought,
-        "audio_in": audio_in,
-        "audio_out": audio_out,
-        "image_in": image_in,
-    }
-
-
-def _anthropic(usages: list[dict[str, Any]]) -> dict[str, int]:
-    last: dict[str, Any] = {}
-    for usage in usages:
-        for key, value in usage.items():
-            if value is not None:
-                last[key] = value
-    long = (last.get("cache_creation") or {}).get("ephemeral_1h_input_tokens", 0)
-    thought = (last.get("output_tokens_details") or {}).get("thinking_tokens", 0)
-    return {
-        "input": last["input_tokens"],
-        "cache_read": last.get("cache_read_input_tokens", 0),
-        "cache_write": last.get("cache_creation_input_tokens", 0) - long,
-        "cache_write_long": long,
-        "output": last["output_tokens"] - thought,
-        "reasoning": thought,
-    }
+def _headers(found: list[list[str]]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(
+        (str(n).encode("latin-1", "replace"), str(v).encode("latin-1", "replace"))
+        for n, v in found
+    )

@@ -10,7 +10,7 @@ import msgspec
 
 from proxy.meter import asks, lenient
 from proxy.meter.answer import AnswerReader
-from proxy.meter.dialect import Operation, Reader
+from proxy.meter.dialect import Head, Operation, Reader
 from proxy.meter.draft import Draft
 from proxy.model import Ask, Kind
 
@@ -66,9 +66,11 @@ class AnthropicComplete:
             max_output_tokens=lenient.count(said.max_tokens_to_sample),
         )
 
-    def reader(self, ask: Ask, status: int, content_type: str) -> Reader:
+    def reader(self, ask: Ask, head: Head) -> Reader:
         """See `Dialect`."""
-        return AnswerReader(partial(_Family, status), status, content_type)
+        return AnswerReader(
+            partial(_Family, head.status), head.status, head.content_type
+        )
 
 
 class _Family:

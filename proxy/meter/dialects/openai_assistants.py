@@ -12,7 +12,7 @@ import msgspec
 
 from proxy.meter import asks, faults, lenient, openai_usage
 from proxy.meter.answer import AnswerReader
-from proxy.meter.dialect import Operation, Reader
+from proxy.meter.dialect import Head, Operation, Reader
 from proxy.meter.draft import Draft
 from proxy.meter.unread import unmetered
 from proxy.model import Ask, Kind
@@ -89,11 +89,13 @@ class OpenAIAssistants:
             input_chars=asks.prompt_chars(said.instructions),
         )
 
-    def reader(self, ask: Ask, status: int, content_type: str) -> Reader:
+    def reader(self, ask: Ask, head: Head) -> Reader:
         """See `Dialect`."""
         if ask.operation == THREAD.name:
-            return unmetered(status)
-        return AnswerReader(partial(_Family, status), status, content_type)
+            return unmetered(head.status)
+        return AnswerReader(
+            partial(_Family, head.status), head.status, head.content_type
+        )
 
 
 class _Family:

@@ -15,7 +15,7 @@ import msgspec
 from proxy.meter import asks, lenient, openai_usage
 from proxy.meter.answer import AnswerReader
 from proxy.meter.deltas import PlainDeltas
-from proxy.meter.dialect import Operation, Reader
+from proxy.meter.dialect import Head, Operation, Reader
 from proxy.meter.draft import Draft
 from proxy.meter.unread import unmetered
 from proxy.model import Ask, Kind
@@ -130,11 +130,13 @@ class OpenAIChat:
             else limit,
         )
 
-    def reader(self, ask: Ask, status: int, content_type: str) -> Reader:
+    def reader(self, ask: Ask, head: Head) -> Reader:
         """See `Dialect`."""
         if ask.operation != CHAT.name:
-            return unmetered(status)
-        return AnswerReader(partial(_Family, status), status, content_type)
+            return unmetered(head.status)
+        return AnswerReader(
+            partial(_Family, head.status), head.status, head.content_type
+        )
 
 
 class _Family:

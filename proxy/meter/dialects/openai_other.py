@@ -12,7 +12,7 @@ import msgspec
 
 from proxy.meter import asks, lenient, openai_usage
 from proxy.meter.answer import AnswerReader
-from proxy.meter.dialect import Operation, Reader
+from proxy.meter.dialect import Head, Operation, Reader
 from proxy.meter.draft import Draft
 from proxy.meter.unread import unmetered
 from proxy.model import Ask, Kind
@@ -104,14 +104,18 @@ class OpenAIOther:
             input_chars=asks.prompt_chars(said.prompt),
         )
 
-    def reader(self, ask: Ask, status: int, content_type: str) -> Reader:
+    def reader(self, ask: Ask, head: Head) -> Reader:
         """See `Dialect`."""
         has_text = (
-            not content_type or "json" in content_type or "event-stream" in content_type
+            not head.content_type
+            or "json" in head.content_type
+            or "event-stream" in head.content_type
         )
         if ask.is_step and ask.operation in _METERED and has_text:
-            return AnswerReader(partial(_Family, status), status, content_type)
-        return unmetered(status)
+            return AnswerReader(
+                partial(_Family, head.status), head.status, head.content_type
+            )
+        return unmetered(head.status)
 
 
 class _Family:

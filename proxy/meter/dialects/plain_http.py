@@ -5,7 +5,7 @@ upstream it is; the pipeline replaces `kind` by that of the route.
 """
 
 from proxy.meter import asks
-from proxy.meter.dialect import Operation, Reader
+from proxy.meter.dialect import Head, Operation, Reader
 from proxy.meter.unread import unmetered
 from proxy.model import Ask, Kind
 
@@ -27,6 +27,6 @@ class PlainHttp:
         """See `Dialect`."""
         return asks.blank(self.name, operation)
 
-    def reader(self, ask: Ask, status: int, content_type: str) -> Reader:
+    def reader(self, ask: Ask, head: Head) -> Reader:
         """See `Dialect`."""
-        return unmetered(status)
+        return unmetered(head.status)

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.meter.dialect import Head
 from proxy.meter.dialects import recognise
 from proxy.meter.tee import Tee
 from proxy.model import ErrorType, Kind, Reading, Usage
+from tests.helpers.arithmetic import expected_buckets
 from tests.helpers.recordings import (
     ALL_TRAFFIC,
     SUBSET,
     Recording,
-    expected_buckets,
     recordings,
 )
 
@@ -30,7 +31,9 @@ streamed = pytest.mark.parametrize("recording", STREAMS, ids=lambda each: each.i
 def tee_for(recording: Recording) -> Tee:
     dialect, operation = recognise(Kind.LLM, "", recording.method, recording.path)
     ask = dialect.read_request(operation, recording.request_body)
-    reader = dialect.reader(ask, recording.status, recording.content_type)
+    reader = dialect.reader(
+        ask, Head(recording.status, recording.content_type, recording.response_headers)
+    )
     return Tee(reader, "", LIMIT)
 
 
@@ -169,7 +172,12 @@ def test_a_compressed_recording_reads_as_the_plain_one(recording: Recording):
     dialect, operation = recognise(Kind.LLM, "", recording.method, recording.path)
     ask = dialect.read_request(operation, recording.request_body)
     tee = Tee(
-        dialect.reader(ask, recording.status, recording.content_type), "gzip", LIMIT
+        dialect.reader(
+            ask,
+            Head(recording.status, recording.content_type, recording.response_headers),
+        ),
+        "gzip",
+        LIMIT,
     )
     for chunk in odd_slices(packed, recording.id):
         tee.feed(chunk)
