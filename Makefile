@@ -7,7 +7,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-dev up test test-all lint format types imports coverage drill bench prices lock debian clean
+.PHONY: help setup setup-dev up test test-all lint format types imports coverage drill bench estimates prices lock debian clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -46,6 +46,9 @@ drill: setup-dev ## Kill drills alone: processes killed at random moments under 
 
 bench: setup-dev ## Speed, memory and start-up against the promised figures (BENCH_FLAGS="--rounds 3" for a quick look)
 	@sh scripts/bench.sh $(BENCH_FLAGS)
+
+estimates: setup-dev ## How far estimates of tokens are from what providers counted, over recorded traffic (ESTIMATES_FLAGS="--wrong 20")
+	@$(BIN)/python scripts/measure_estimates.py $(ESTIMATES_FLAGS)
 
 prices: setup-dev ## Compile the price table from genai-prices
 	@$(BIN)/python scripts/compile_prices.py

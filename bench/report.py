@@ -10,11 +10,14 @@ from operator import attrgetter
 import msgspec
 
 from bench.load import Run, Samples
+from bench.metering import Cost
 
 MAX_ADDED_P50_MS = 1.5
 MAX_RESIDENT_MB = 120.0
 MAX_HELP_SECONDS = 0.3
 STREAMS_AT_ONCE = 1000
+MAX_METERED_CALL_US = 20.0
+MAX_METERED_EVENT_US = 0.3
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -31,6 +34,7 @@ class Figures(msgspec.Struct, frozen=True):
     peak_mb: dict[str, float]
     """After all runs."""
     heavy_modules: list[str]
+    metering: list[Cost]
     calls: int
     """That `tacho up` served."""
     rows: int
@@ -107,12 +111,28 @@ def verdicts(figures: Figures) -> list[Verdict]:
             f"{figures.help_seconds:.3f} s",
             figures.help_seconds < MAX_HELP_SECONDS,
         ),
+        *_metering(figures.metering),
         Verdict(
             "every call metered",
             f"{figures.rows} rows with the provider's usage for {figures.calls} calls, {figures.rows_seconds:.1f} s after the last",
             figures.rows == figures.calls,
         ),
     ]
+
+
+def _metering(costs: Sequence[Cost]) -> list[Verdict]:
+    """Hold what metering costs against the targets, the dearest family of each sort."""
+    found = []
+    for sort, limit, what in (
+        ("json", MAX_METERED_CALL_US, "a JSON answer of 1.5 KB"),
+        ("event 1", MAX_METERED_EVENT_US, "a streamed event, one in a chunk"),
+        ("event 4", MAX_METERED_EVENT_US, "a streamed event, four in a chunk"),
+    ):
+        those = [cost for cost in costs if cost.sort == sort]
+        each = ", ".join(f"{cost.family} {cost.median_us:.2f}" for cost in those)
+        passed = all(cost.median_us < limit for cost in those)
+        found.append(Verdict(f"metering {what} < {limit} us", f"{each} us", passed))
+    return found
 
 
 def table(figures: Figures, judged: Sequence[Verdict]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import scenarios
+from bench import metering, scenarios
 from bench.load import Generator
 from bench.machine import QUIET_CORES, peak_mb, resident_mb
 from bench.product import Mock, Product, StartFailedError, Worker
@@ -68,6 +68,8 @@ def measure(generator: Generator, mock: Mock, rounds: int) -> Figures:
     """Make all runs."""
     help_seconds = scenarios.help_seconds()
     heavy = scenarios.heavy_modules(generator, mock)
+    costs = metering.measure()
+    say("\n".join(map(metering.line_of, costs)))
     with tempfile.TemporaryDirectory() as alone, Worker(Path(alone), mock) as worker:
         saturation = tell(scenarios.saturation(generator, mock, worker, rounds=3))
     with tempfile.TemporaryDirectory() as place, Product(Path(place), mock) as product:
@@ -94,6 +96,7 @@ def measure(generator: Generator, mock: Mock, rounds: int) -> Figures:
             resident_mb=resident,
             peak_mb={name: peak_mb(pid) for name, pid in product.processes.items()},
             heavy_modules=heavy,
+            metering=costs,
             calls=calls,
             rows=rows,
             rows_seconds=rows_seconds,

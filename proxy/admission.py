@@ -133,6 +133,7 @@ class Identifier:
             request.method,
             request.upstream_path,
             request.ask.operation,
+            request.ask.tool,
         )
 
     def refused(self, headers: Headers, inflight: int, now_ns: int) -> Open:

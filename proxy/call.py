@@ -10,6 +10,7 @@ from proxy.accept.routes import Match, RouteTable
 from proxy.forward.agent import Agent
 from proxy.forward.origin import Limits
 from proxy.http.headers import Headers
+from proxy.http.sigv4 import Signer
 from proxy.meter.dialect import Dialect, Operation
 
 
@@ -24,6 +25,8 @@ class Snapshot:
     request_buffer_bytes: int
     request_buffers_total_bytes: int
     max_inflight: int
+    signers: dict[str, Signer] = field(default_factory=dict)
+    """By route's name, of those that sign."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,6 +39,13 @@ class Accepted:
     operation: Operation
     upgrade: bool
     """It asks for WebSocket, and may."""
+    signer: Signer | None = None
+    """Signs the request anew; `None` where it goes with the agent's own credential."""
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether the body is worth reading whole, or must be."""
+        return self.operation.buffered or self.signer is not None
 
 
 @dataclass(slots=True)
@@ -49,7 +59,6 @@ class Call:
     ts_ns: int
     """Wall clock at admission, nanoseconds since the epoch."""
     headers: Headers = field(init=False)
-    accepted: Accepted | None = None
     body: bytes | None = None
     """The whole body, where it was read."""
     begun: bytes = b""

@@ -3,6 +3,18 @@
 from proxy.forward.relay import Ending
 from proxy.model import ErrorType, Outcome, Reading
 
+_OF_THE_ASKING_SIDE = frozenset(
+    {
+        ErrorType.INVALID_REQUEST,
+        ErrorType.NOT_FOUND,
+        ErrorType.TOO_LARGE,
+        ErrorType.AUTH,
+        ErrorType.QUOTA,
+        ErrorType.RATE_LIMITED,
+    }
+)
+"""What HTTP has a 4xx for: the agent's side is to change something."""
+
 
 def judge(ending: Ending, status: int | None, reading: Reading) -> Ending:
     """Say how an exchange ended whose bytes all passed: by status, then by what the answer itself said."""
@@ -18,4 +30,10 @@ def judge(ending: Ending, status: int | None, reading: Reading) -> Ending:
         return Ending(Outcome.UPSTREAM_ERROR, ErrorType.ERROR_IN_STREAM)
     if reading.expects_terminal and not reading.terminal:
         return Ending(Outcome.UPSTREAM_ABORT, ErrorType.NO_TERMINAL_EVENT)
+    if reading.error_answer:
+        refused = reading.error_type in _OF_THE_ASKING_SIDE
+        outcome = Outcome.REJECTED if refused else Outcome.UPSTREAM_ERROR
+        return Ending(outcome, reading.error_type)
+    if reading.error_type is ErrorType.TOOL_ERROR:
+        return Ending(Outcome.COMPLETED, ErrorType.TOOL_ERROR)
     return ending

@@ -2,32 +2,31 @@
 
 What lives here: how the phases meter and record hang together for one exchange (it is the relay's `Watch`), and the rule
 that nothing in them reaches the agent: each fault of ours is counted and the bytes go on. What does not: moving bytes
-(`forward/relay.py`), reading them (`meter/`), writing them (`record/spool.py`).
+(`forward/relay.py`), what becomes of the answer's (`answering.py`), reading them (`meter/`), writing them (`record/spool.py`).
 """
 
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import ParamSpec, TypeVar
 
+from proxy.answering import Answer
 from proxy.desk import Desk
 from proxy.endings import judge
+from proxy.forward.failures import RefusedError
 from proxy.forward.headers import end_to_end
 from proxy.forward.heads import OUR_HEADERS
 from proxy.forward.http1 import AnswerHead, Framing
 from proxy.forward.relay import Ending
 from proxy.forward.upstream import UpstreamConnection
-from proxy.meter.dialect import Dialect, Head
+from proxy.http.sse_endpoint import SseEndpoint
+from proxy.judge import unpriced
+from proxy.meter.dialect import Dialect
 from proxy.meter.headers import read_headers
-from proxy.meter.inject import Stripper, refused
-from proxy.meter.tee import Tee
-from proxy.model import Ask, CostSource, Outcome, Reading
+from proxy.meter.inject import refused
+from proxy.model import Ask, Outcome, Reading
 from proxy.record.codec import Event, Open, encode
 from proxy.record.exchange import Exchange, Settlement
 
-_CHAT = "chat"
-_NULL_MEANS_ASKED = frozenset({"openai", "azure"})
-"""Providers whose legacy completions carry `\"usage\":null` only when asked, as all do in chat; vLLM's always do."""
-_STREAM_FACTOR = 16
 _FRAMING = frozenset({b"transfer-encoding"})
 INJECTION_REFUSED = "injection_refused"
 """In `altered`: usage was asked for, refused, and the agent's own request sent after it."""
@@ -45,12 +44,12 @@ class Ledger:
         self._desk = desk
         self.ask = ask
         self._dialect = dialect
-        self._tee: Tee | None = None
-        self._stripper: Stripper | None = None
-        self._injected = False
         self._delivered = False
         self._counted = False
         self.exchange = Exchange(opened, began)
+        self._answer = Answer(
+            desk, opened.provider, self.exchange.altered, self._outside_route
+        )
 
     # Before the upstream is contacted.
 
@@ -59,6 +58,18 @@ class Ledger:
         self._counted = True
         self._tell(self._desk.under_way, self.exchange.opened.route, 1)
         await self._desk.spool.append_wait((encode(self.exchange.opened),))
+
+    def judge(self) -> None:
+        """Ask the policies; `RefusedError` where the call must not go upstream. A fault of theirs lets it."""
+        try:
+            message = self._desk.settler.refusal(self.exchange.opened, self.ask)
+        except Exception:  # noqa: BLE001  # the guard of the phase judge
+            self._desk.fault("judge")
+            message = ""
+        if message:
+            self.exchange.verdict = (unpriced.POLICY, "block", unpriced.REASON)
+            self.never_sent(400)
+            raise RefusedError(message)
 
     def never_sent(self, status: int | None) -> None:
         """Write `Open` of a call that does not go upstream, and keep the status that the agent gets; nobody waits."""
@@ -71,8 +82,12 @@ class Ledger:
 
     def injected(self) -> None:
         """Note that usage was asked for on the agent's behalf; it is taken out of the answer again."""
-        self._injected = True
+        self._answer.injected = True
         self.exchange.altered.append("usage_injected")
+
+    def may_name(self, endpoint: SseEndpoint) -> None:
+        """Note that the answer may name an endpoint that has to get our prefix."""
+        self._answer.endpoint = endpoint
 
     def guarded(self, reader: Callable[[bytes], T | None], body: bytes) -> T | None:
         """Call a reader of the phase meter; a fault of it is counted and costs only what it would have said."""
@@ -100,7 +115,7 @@ class Ledger:
         """Whether the upstream refuses the injected field; then the answer is read as one to the agent's own request."""
         if not refused(status, body):
             return False
-        self._injected = False
+        self._answer.injected = False
         self.exchange.measures.request_bytes = 0
         self.exchange.altered.remove("usage_injected")
         self.exchange.altered.append(INJECTION_REFUSED)
@@ -117,7 +132,10 @@ class Ledger:
         framing = head.framing
         headers = list(end_to_end(head.headers, OUR_HEADERS, _FRAMING))
         try:
-            framing = self._set_up_meter(head)
+            facts = read_headers(head.headers, head.status)
+            exchange.request_id = facts.request_id
+            exchange.ratelimits = facts.ratelimits
+            framing = self._answer.begin(self.ask, self._dialect, head)
         except Exception:  # noqa: BLE001  # the guard of the phase meter
             self._desk.fault("meter")
         kept = [
@@ -128,31 +146,6 @@ class Ledger:
         if self._desk.response_headers:
             kept += self._own_headers()
         return kept, framing
-
-    def _set_up_meter(self, head: AnswerHead) -> Framing:
-        exchange = self.exchange
-        facts = read_headers(head.headers, head.status)
-        exchange.request_id = facts.request_id
-        exchange.ratelimits = facts.ratelimits
-        encoding = head.get(b"content-encoding").decode("latin-1")
-        content_type = head.get(b"content-type").decode("latin-1")
-        said = Head(head.status, content_type, head.headers)
-        reader = self._dialect.reader(self.ask, said)
-        limit = self._desk.meter_buffer_bytes
-        if content_type.startswith("text/event-stream"):
-            # Events are read and forgotten; the limit is then only one on the work that a bomb can cause.
-            limit *= _STREAM_FACTOR
-        self._tee = Tee(reader, encoding, limit)
-        if not self._injected or head.status != 200:
-            return head.framing
-        if encoding.lower() not in ("", "identity"):
-            # It was asked for identity. Its bytes pass as they are: better one event too many than another coding.
-            exchange.altered.append("usage_not_stripped")
-            return head.framing
-        chat = self.ask.operation == _CHAT
-        asked = chat or exchange.opened.provider in _NULL_MEANS_ASKED
-        self._stripper = Stripper(takes_nulls=asked)
-        return Framing.CHUNKED if head.framing is Framing.LENGTH else head.framing
 
     @staticmethod
     def _drops(lower: bytes, framing: Framing, head: AnswerHead) -> bool:
@@ -178,21 +171,10 @@ class Ledger:
         m.response_bytes += len(data)
         m.chunks = connection.inbox.chunks
         m.max_gap_seconds = connection.inbox.max_gap
-        tee = self._tee
-        if tee is not None:
-            tee.feed(data)
-            if m.first_token_at is None and tee.output_started:
-                m.first_token_at = connection.inbox.last_at
-        return data if self._stripper is None else self._strip(data, self._stripper)
-
-    def _strip(self, data: bytes, stripper: Stripper) -> bytes:
-        try:
-            return stripper.feed(data)
-        except Exception:  # noqa: BLE001  # the guard of the phase meter: better one event too many than a cut stream
-            self._stripper = None
-            self.exchange.altered.append("usage_not_stripped")
-            self._desk.fault("meter")
-            return data
+        passed = self._answer.feed(data)
+        if m.first_token_at is None and self._answer.output_started:
+            m.first_token_at = connection.inbox.last_at
+        return passed
 
     def tunnelled(self, from_agent: int, from_upstream: int) -> None:
         """Count the bytes of an upgraded connection."""
@@ -202,7 +184,7 @@ class Ledger:
     @property
     def terminal(self) -> bool:
         """Whether the terminal event has passed."""
-        return self._tee is not None and self._tee.terminal
+        return self._answer.terminal
 
     async def close(self, ending: Ending) -> None:
         """Write `Close` and wait for it, within the spool's bound; the second and later calls do nothing."""
@@ -217,8 +199,8 @@ class Ledger:
         self._delivered = True
 
     def rest(self) -> bytes:
-        """Give what the stripper held back."""
-        return b"" if self._stripper is None else self._stripper.flush()
+        """Give what was held back."""
+        return self._answer.rest()
 
     # The end.
 
@@ -256,17 +238,15 @@ class Ledger:
     def _close(self, ending: Ending, now: float) -> bytes:
         reading, settlement = Reading(), Settlement()
         try:
-            if self._tee is not None:
-                reading = self._tee.reading()
+            reading = self._answer.reading()
             ending = judge(ending, self.exchange.http_status, reading)
             settlement = self._desk.settler.settle(
                 self.exchange, self.ask, reading, ending.outcome
             )
-            if settlement.cost.source is CostSource.ASSUMED:
-                self.note("price", reason="unknown_model", model=reading.model)
+            self._explain(settlement)
         except Exception:  # noqa: BLE001  # the guard of the phase meter
             self._desk.fault("meter")
-        if self._tee is not None and (self._tee.failures or self._tee.truncated):
+        if self._answer.incomplete:
             self._desk.fault("meter_incomplete")
         closed = self.exchange.close(
             now, ending.outcome, ending.error_type, reading, settlement
@@ -276,6 +256,16 @@ class Ledger:
         except Exception:  # noqa: BLE001  # the guard of the phase record: a number that fits no record costs the numbers
             self._desk.fault("record")
             return encode(self.exchange.forget_usage())
+
+    def _explain(self, settlement: Settlement) -> None:
+        """Write what stands beside the account: what its price versions mean, and which models have no price."""
+        for price in settlement.prices:
+            self._desk.spool.append(encode(price))
+        for model in settlement.unknown_models:
+            self.note("price", reason="unknown_model", model=model)
+
+    def _outside_route(self) -> None:
+        self.note("endpoint", reason="outside_route")
 
     def note(
         self, kind: str, *, reason: str, model: str = "", detail: str = ""

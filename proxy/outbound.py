@@ -1,7 +1,8 @@
 """The request that goes upstream: the agent's own, or, for a stream without token counts, one that asks for them.
 
-What lives here: when usage is asked for on the agent's behalf, and remembering who refuses that. What does not: the splice
-(`meter/inject.py`), the head's bytes (`forward/heads.py`), taking the counts out of the answer (`ledger.py`).
+What lives here: when usage is asked for on the agent's behalf, and remembering who refuses that; signing anew where an agent's
+AWS signature is for this proxy's host. What does not: the splice (`meter/inject.py`), the signature (`http/sigv4.py`), the
+head's bytes (`forward/heads.py`), taking the counts out of the answer (`ledger.py`).
 """
 
 from proxy.call import Accepted, Call
@@ -9,12 +10,13 @@ from proxy.forward.connect import Connector
 from proxy.forward.heads import Changes, request_head
 from proxy.forward.origin import Origin
 from proxy.forward.relay import UpstreamRequest
+from proxy.http.sigv4 import region_signed_for
 from proxy.ledger import INJECTION_REFUSED, Ledger
 from proxy.meter.inject import splice
 from proxy.model import Outcome
 
-_INJECTING = frozenset({"chat", "completions"})
-"""Operations whose streams carry usage only when asked."""
+_INJECTING = frozenset({("openai_chat", "chat"), ("openai_completions", "completions")})
+"""Dialects and operations whose streams carry usage only when asked; Ollama's own API on the same route knows no such field."""
 
 
 class Outbound:
@@ -38,25 +40,22 @@ class Outbound:
             route.ca_file,
             route.allow_link_local,
         )
-        target = accepted.admission.target(accepted.match.upstream_target)
-        if self._connector.speaks_absolute(origin):
-            target = b"http://" + base.authority() + target
-        headers = accepted.admission.headers(agent.headers)
         whole = call.body is not None
         changes = Changes(
             body_is_here=whole, chunked=agent.chunked, upgrade=accepted.upgrade
         )
-        head = request_head(agent.method, target, base.authority(), headers, changes)
         plain = UpstreamRequest(
             origin,
             call.snapshot.limits[route.name],
             agent.method,
-            head,
+            self._head(call, accepted, origin, call.body or b"", changes),
             call.begun if call.body is None else call.body,
             more=not whole,
             chunked=agent.chunked,
             upgrade=accepted.upgrade,
         )
+        if accepted.signer is not None:
+            ledger.exchange.altered.append("resigned")
         body = self._asking_for_usage(call, accepted, ledger)
         if body is None:
             return plain
@@ -64,8 +63,30 @@ class Outbound:
         changes = Changes(
             len(body), identity=True, body_is_here=True, chunked=agent.chunked
         )
-        head = request_head(agent.method, target, base.authority(), headers, changes)
+        head = self._head(call, accepted, origin, body, changes)
         return plain.altered(head, body)
+
+    def _head(
+        self,
+        call: Call,
+        accepted: Accepted,
+        origin: Origin,
+        body: bytes,
+        changes: Changes,
+    ) -> bytes:
+        """Give the head of a request with this body."""
+        authority = accepted.match.route.base.authority()
+        method = call.agent.method
+        target = accepted.admission.target(accepted.match.upstream_target)
+        headers = accepted.admission.headers(call.agent.headers)
+        if accepted.signer is not None:
+            region = region_signed_for(call.headers.first(b"authorization") or b"")
+            headers = accepted.signer.sign(
+                method, target, authority, headers, body, call.ts_ns, region
+            )
+        if self._connector.speaks_absolute(origin):
+            target = b"http://" + authority + target
+        return request_head(method, target, authority, headers, changes)
 
     def _asking_for_usage(
         self, call: Call, accepted: Accepted, ledger: Ledger
@@ -74,7 +95,7 @@ class Outbound:
         if (
             call.body is None
             or accepted.match.route.stream_usage != "inject"
-            or ask.operation not in _INJECTING
+            or (ask.dialect, ask.operation) not in _INJECTING
             or not ask.stream
             or ask.includes_usage
             or _key(ledger) in self._refusing

@@ -1,7 +1,7 @@
 """The seven phases of a request, in order: accept, identify, judge, forward, meter, record; export is another process.
 
-What lives here: which phase comes when, and what the agent is told when one ends the request. What does not: how a phase
-works. `meter` and `record` happen while bytes pass (`ledger.py`). No policy judges yet, but for the limit on calls under way.
+What lives here: which phase comes when, and that the agent is told when one ends the request. What does not: how a phase
+works, what is said (`denials.py`). `meter` and `record` happen while bytes pass (`ledger.py`). Only `unpriced` judges yet.
 """
 
 import asyncio
@@ -11,27 +11,27 @@ from time import monotonic
 import msgspec
 
 from proxy.accept.refusal import Refusal
+from proxy.accept.signing import signer_for
 from proxy.admission import NO_ASK, Identifier, Request
 from proxy.call import Accepted, Call, Snapshot
+from proxy.denials import FULL, NO_WEBSOCKET, refuse_head, status_of
 from proxy.desk import Desk
 from proxy.forward.agent import Agent
-from proxy.forward.failures import AgentGoneError, BodyMalformedError, BodyTimeoutError
+from proxy.forward.failures import (
+    AgentGoneError,
+    BodyTimeoutError,
+    RefusedError,
+    no_room,
+)
 from proxy.forward.pool import Pool
 from proxy.forward.refusals import refuse
 from proxy.forward.relay import Ending, Relay
+from proxy.http.sse_endpoint import SseEndpoint
 from proxy.ledger import Ledger
 from proxy.meter.decode import Inflater
 from proxy.meter.dialects import PLAIN_HTTP, recognise
 from proxy.model import Ask, ErrorType, Outcome
 from proxy.outbound import Outbound
-
-_STATUS_OF_ERROR = {
-    ErrorType.BODY_TIMEOUT: 408,
-    ErrorType.INVALID_REQUEST: 400,
-    ErrorType.DRAINING: 503,
-}
-_STATUS_OF_OUTCOME = {Outcome.TIMEOUT: 504, Outcome.PROXY_ERROR: 500}
-_BAD_GATEWAY = 502
 
 
 class Pipeline:
@@ -66,19 +66,19 @@ class Pipeline:
         accepted = self._accept(call)
         if isinstance(accepted, Refusal):
             return await self._turn_away(call, accepted)
-        call.accepted = accepted
         ending = Ending(Outcome.PROXY_ERROR, ErrorType.INTERNAL, "the proxy failed")
         ledger = None
         try:
             await self._read_body(call, accepted)
             ledger = self._identify(call, accepted)
             self._ledgers.add(ledger)
+            ledger.judge()
             await ledger.open()
             request = self._outbound.compose(call, accepted, ledger)
             ending = await Relay(agent, self._pool, ledger).run(request)
             self._outbound.learn(ledger)
             if not agent.started:
-                ledger.exchange.http_status = _status(ending)
+                ledger.exchange.http_status = status_of(ending)
                 await ledger.close(ending)
         except asyncio.CancelledError:
             ending = _DRAINED if agent.overdue else _LEFT
@@ -87,8 +87,8 @@ class Pipeline:
             ending = _LEFT
         except BodyTimeoutError as error:
             ending = Ending(Outcome.CLIENT_ABORT, ErrorType.BODY_TIMEOUT, str(error))
-        except BodyMalformedError as error:
-            ending = Ending(Outcome.BLOCKED, ErrorType.INVALID_REQUEST, str(error))
+        except RefusedError as error:
+            ending = Ending(Outcome.BLOCKED, error.error_type, str(error))
         except Exception:  # noqa: BLE001  # the guard of the phase forward: whatever it is, the agent is answered
             self._desk.fault("forward")
         finally:
@@ -98,7 +98,7 @@ class Pipeline:
 
     def _accept(self, call: Call) -> Accepted | Refusal:
         agent, snapshot = call.agent, call.snapshot
-        refusal = _refuse_head(agent)
+        refusal = refuse_head(agent)
         if refusal is not None:
             agent.close_after()
             return refusal
@@ -111,14 +111,18 @@ class Pipeline:
             return admission
         upgrade = (agent.get(b"upgrade") or b"").lower() == b"websocket"
         if upgrade and not match.route.websocket:
-            return _NO_WEBSOCKET
+            return NO_WEBSOCKET
         if len(self._ledgers) >= snapshot.max_inflight:
-            return _FULL
+            return FULL
         route = match.route
         dialect, operation = recognise(
             route.kind, route.dialect, method, match.upstream_path
         )
-        return Accepted(match, admission, dialect, operation, upgrade)
+        own = snapshot.signers.get(route.name)
+        signer = signer_for(route, own, call.headers, admission)
+        if isinstance(signer, Refusal):
+            return signer
+        return Accepted(match, admission, dialect, operation, upgrade, signer)
 
     async def _read_body(self, call: Call, accepted: Accepted) -> None:
         """Read the body whole where its family is known and it is not too large; what arrived already, in any case."""
@@ -129,7 +133,9 @@ class Pipeline:
         length = agent.content_length or 0
         room = snapshot.request_buffers_total_bytes - self._buffered_bytes
         limit = min(snapshot.request_buffer_bytes, room)
-        if length > limit or not (accepted.operation.buffered or agent.body_arrived):
+        if accepted.signer and length > limit:
+            raise no_room(length, snapshot.request_buffer_bytes)
+        if length > limit or not (accepted.wants_body or agent.body_arrived):
             return
         agent.ask_for_body()
         pieces: list[bytes] = []
@@ -139,6 +145,8 @@ class Pipeline:
             size += len(piece)
             call.buffered_bytes = size
             self._buffered_bytes += len(piece)
+            if accepted.signer and size > limit:
+                raise no_room(size, snapshot.request_buffer_bytes)
             if size > limit:
                 call.begun = b"".join(pieces)
                 return
@@ -170,6 +178,10 @@ class Pipeline:
         ledger = Ledger(self._desk, opened, call.began, ask, accepted.dialect)
         ledger.exchange.altered += [*match.altered, *admission.altered]
         ledger.exchange.measures.body_wait_seconds = call.agent.body_wait
+        if accepted.operation.names_endpoint:
+            path = call.agent.target.partition(b"?")[0]
+            base = match.route.base
+            ledger.may_name(SseEndpoint(base, path, match.upstream_path))
         return ledger
 
     def _readable_body(self, call: Call) -> bytes | None:
@@ -216,7 +228,7 @@ class Pipeline:
         self._buffered_bytes -= call.buffered_bytes
         agent = call.agent
         untold = not (agent.started or agent.gone)
-        status = _status(ending)
+        status = status_of(ending)
         if ledger is None:
             # The body never came whole, or the agent left before: what the head said is all there is.
             ledger = self._identify(call, accepted)
@@ -237,43 +249,3 @@ class Pipeline:
 
 _LEFT = Ending(Outcome.CLIENT_ABORT)
 _DRAINED = Ending(Outcome.PROXY_ERROR, ErrorType.DRAINING, "the proxy is stopping")
-_NO_WEBSOCKET = Refusal(
-    426,
-    "no_websocket",
-    ErrorType.INVALID_REQUEST,
-    "this route relays no WebSocket; use HTTP, or set websocket: true on the route",
-    (("Upgrade", "HTTP/1.1"),),
-)
-_FULL = Refusal(
-    503,
-    "too_many_calls",
-    ErrorType.ADMISSION,
-    "too many calls are under way here; try again, or raise limits.max_inflight",
-    (("Retry-After", "1"),),
-)
-
-
-def _status(ending: Ending) -> int:
-    """Give the status that tells an agent of an exchange that failed before it was answered."""
-    return _STATUS_OF_ERROR.get(ending.error_type) or _STATUS_OF_OUTCOME.get(
-        ending.outcome, _BAD_GATEWAY
-    )
-
-
-def _refuse_head(agent: Agent) -> Refusal | None:
-    """Refuse what the parser lets pass but two servers could read differently; nothing that follows can be trusted."""
-    coding = agent.get(b"transfer-encoding")
-    if agent.version not in ((1, 0), (1, 1)):
-        return _bad("bad_version", "only HTTP/1.0 and HTTP/1.1 are spoken here")
-    if coding is not None and coding.lower() != b"chunked":
-        return _bad("bad_framing", "only the transfer coding chunked is understood")
-    if agent.minor_version >= 1 and not agent.get(b"host"):
-        return _bad("bad_host", "the Host header is empty")
-    if agent.head_too_large:
-        message = "the request's head is too large; limits.max_header_bytes says how large it may be"
-        return Refusal(431, "head_too_large", ErrorType.TOO_LARGE, message)
-    return None
-
-
-def _bad(code: str, message: str) -> Refusal:
-    return Refusal(400, code, ErrorType.INVALID_REQUEST, message)

@@ -22,7 +22,7 @@ from proxy.record.checkpoint import (
     tail,
     write_checkpoint,
 )
-from proxy.record.codec import Close, End, Event, Open, Record, decode, encode
+from proxy.record.codec import Close, End, Event, Open, Price, Record, decode, encode
 from proxy.record.framing import Losses
 from proxy.record.incarnations import incarnations
 from proxy.record.spool import SpoolWriter
@@ -129,6 +129,8 @@ class Memory:
                     self._apply(record)
                 case Event():
                     self._meters.event(record)
+                case Price():
+                    pass  # the enricher reads it; the successor writes its own
 
     def _note_step(self, opened: Open) -> None:
         if opened.step_seq is not None:

@@ -1,34 +1,57 @@
 """What an answer cost: tokens, where they come from, and their price.
 
-What lives here: which exchanges cost anything, and putting estimate, price and "counted before" together. What does not: how
-each of them works (`meter/`).
+What lives here: which exchanges cost anything, and putting estimate, price, the provider's own total and "counted before" together; also what
+must be written down of it beside the exchange: what a price version means, and that a model has no price. What does not: how each of
+them works (`meter/`, `judge/`).
+
+A provider's own total wins over every table. It is the total of the whole answer, so it is shared out over all rows of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from proxy.judge import unpriced
 from proxy.meter.billed import BilledResponses
+from proxy.meter.book import PROVIDER_VERSION, PriceBook
 from proxy.meter.estimate import settle
-from proxy.meter.prices import PriceTable
+from proxy.meter.learned import Lessons
+from proxy.meter.rates import Billed
+from proxy.meter.shares import share
+from proxy.meter.terms import Place
 from proxy.model import Ask, Cost, CostSource, Outcome, Reading, Usage, UsageSource
-from proxy.record.codec import PartUsage
+from proxy.providers import price_id
+from proxy.record.codec import Open, PartUsage, Price
 from proxy.record.exchange import Exchange, Settlement
 
 _FIRST_SERVER_ERROR = 500
+_BILLS_WHAT_WAS_ASKED = "aws"
+_HOUR_US = 3_600_000_000
+_REMEMBERED = 8192
+_NOT_PRICED = (CostSource.ASSUMED, CostSource.UNPRICED)
+BY_PROVIDER = '{"by":"provider"}'
+"""The terms of a cost that the provider itself has told."""
+_Key = tuple[str, ...]
 
 
 class Settler:
-    """Settles exchanges; one for a worker."""
+    """Settles exchanges; one for a worker. A reload replaces `book`: what closes after it is priced by the new one."""
 
-    def __init__(
-        self,
-        prices: PriceTable,
-        billed: BilledResponses,
-        assumed: Callable[[Usage], Cost],
-    ) -> None:
-        """`assumed` prices a usage whose model the table does not know."""
-        self._prices = prices
+    def __init__(self, book: PriceBook, billed: BilledResponses) -> None:
+        self.book = book
         self._billed = billed
-        self._assumed = assumed
+        self._lessons = Lessons()
+        self._explained = Recent(24 * _HOUR_US)
+        self._told = Recent(_HOUR_US)
+
+    def refusal(self, opened: Open, ask: Ask) -> str:
+        """Say why a request must not be sent for want of a price; empty where it may."""
+        if self.book.unpriced.policy != "block":
+            return ""
+        terms = self.book.terms(_place(opened, ask.model))
+        return unpriced.refusal(ask, opened.provider, is_unknown=terms.is_unknown)
 
     def settle(
         self, exchange: Exchange, ask: Ask, reading: Reading, outcome: Outcome
@@ -41,41 +64,146 @@ class Settler:
             or self._billed.seen(ask, reading)
         ):
             return Settlement()
+        completed = outcome is Outcome.COMPLETED
         usage, source = settle(
             ask,
-            reading,
+            _without_tokens(reading) if completed else reading,
             _status(exchange, answered=answered),
-            outcome is Outcome.COMPLETED,
+            completed,
             exchange.measures.request_bytes,
+            self._lessons.taught(exchange.opened.caller, ask, reading),
         )
         if source is UsageSource.NONE:
             return Settlement(usage, source)
-        model = reading.model or ask.model
-        cost = self._price(exchange, model, usage, reading, reading.server_tool_uses)
-        parts = tuple(
-            PartUsage(
-                part.model,
-                part.usage,
-                self._price(exchange, part.model, part.usage, reading, ()),
-            )
-            for part in reading.parts
-        )
-        window = self._prices.context_window(exchange.opened.provider, model)
-        return Settlement(usage, source, cost, parts, window)
+        if source is UsageSource.PROVIDER and ask.is_step:
+            sent = exchange.measures.request_bytes
+            self._lessons.learn(exchange.opened.caller, ask, reading, usage, sent)
+        return self._priced(exchange.opened, ask, reading, usage, source)
 
-    def _price(
+    def _priced(
         self,
-        exchange: Exchange,
-        model: str,
-        usage: Usage,
+        opened: Open,
+        ask: Ask,
         reading: Reading,
-        uses: Sequence[tuple[str, int]],
-    ) -> Cost:
-        opened = exchange.opened
-        cost = self._prices.price(
-            opened.provider, model, usage, opened.ts_us, reading.service_tier, uses
+        usage: Usage,
+        source: UsageSource,
+    ) -> Settlement:
+        tier = reading.service_tier or ask.service_tier
+        whole = Billed(
+            usage, reading.details, reading.server_tool_uses, opened.ts_us, tier
         )
-        return self._assumed(usage) if cost.source is CostSource.UNPRICED else cost
+        place = self._place(opened, ask, reading)
+        bills = [_Bill(place, whole)]
+        for part in reading.parts:
+            billed = Billed(part.usage, at_us=opened.ts_us, service_tier=tier)
+            bills.append(_Bill(_place(opened, part.model), billed))
+        costs = self._costs(bills, reading.cost)
+        parts = zip(reading.parts, costs[1:], strict=True)
+        return Settlement(
+            usage,
+            source,
+            costs[0],
+            tuple(PartUsage(part.model, part.usage, cost) for part, cost in parts),
+            self.book.table.context_window(place.provider, place.model),
+            self._explanations(opened, bills, costs),
+            self._unknown(opened, bills, costs),
+        )
+
+    def _costs(self, bills: Sequence["_Bill"], told: int | None) -> list[Cost]:
+        costs = [self.book.price(bill.place, bill.billed) for bill in bills]
+        if told is None or told < 0:
+            return costs
+        if not any(cost.total() for cost in costs):
+            costs = [self.book.assume(bill.billed) for bill in bills]
+        return share(told, costs)
+
+    def _place(self, opened: Open, ask: Ask, reading: Reading) -> Place:
+        """Say which model is priced: the one that answered, or where its price is unknown, the one that was asked for.
+
+        Bedrock bills by the id in the path, which names the region, too; the answer has another name for the model.
+        """
+        places = [
+            _place(opened, model) for model in (reading.model, ask.model) if model
+        ]
+        if price_id(opened.provider) == _BILLS_WHAT_WAS_ASKED:
+            places.reverse()
+        known = (each for each in places if not self.book.terms(each).is_unknown)
+        return next(known, places[0] if places else _place(opened, ""))
+
+    def _explanations(
+        self, opened: Open, bills: Sequence["_Bill"], costs: Sequence[Cost]
+    ) -> tuple[Price, ...]:
+        """Give what the versions of these costs mean, where that has not been written down today."""
+        return tuple(
+            Price(
+                cost.price_version,
+                opened.provider,
+                bill.place.model,
+                opened.ts_us,
+                self._meaning(bill.place, cost),
+            )
+            for bill, cost in zip(bills, costs, strict=True)
+            if cost.price_version
+            and self._explained.is_due(
+                (cost.price_version, opened.provider, bill.place.model), opened.ts_us
+            )
+        )
+
+    def _meaning(self, place: Place, cost: Cost) -> str:
+        told = cost.price_version == PROVIDER_VERSION
+        return BY_PROVIDER if told else self.book.terms(place).as_json()
+
+    def _unknown(
+        self, opened: Open, bills: Sequence["_Bill"], costs: Sequence[Cost]
+    ) -> tuple[str, ...]:
+        """Give the models whose price nobody knows and of whom that has not been said for an hour."""
+        return tuple(
+            bill.place.model
+            for bill, cost in zip(bills, costs, strict=True)
+            if cost.source in _NOT_PRICED
+            and self.book.terms(bill.place).is_unknown
+            and self._told.is_due((opened.provider, bill.place.model), opened.ts_us)
+        )
+
+
+class _Bill(NamedTuple):
+    """One row's share of an answer."""
+
+    place: Place
+    billed: Billed
+
+
+class Recent:
+    """Remembers what was said in the last while; bounded, the oldest is forgotten first and then said again."""
+
+    def __init__(self, period_us: int, capacity: int = _REMEMBERED) -> None:
+        self._period_us = period_us
+        self._capacity = capacity
+        self._said: OrderedDict[_Key, int] = OrderedDict()
+
+    def is_due(self, key: _Key, now_us: int) -> bool:
+        """Whether it must be said; then it counts as said."""
+        before = self._said.get(key)
+        if before is not None and 0 <= now_us - before < self._period_us:
+            return False
+        self._said[key] = now_us
+        self._said.move_to_end(key)
+        if len(self._said) > self._capacity:
+            self._said.popitem(last=False)
+        return True
+
+
+def _without_tokens(reading: Reading) -> Reading:
+    """Say of a whole answer that it has no tokens, rather than unknown ones, where it is billed by other counts (pages, seconds, images)."""
+    counted = reading.server_tool_uses or reading.cost is not None
+    wrote = reading.output_chars or reading.reasoning_chars
+    if reading.usage is not None or wrote or not counted:
+        return reading
+    return replace(reading, usage=Usage())
+
+
+def _place(opened: Open, model: str) -> Place:
+    return Place(opened.provider, model, opened.tenant, opened.route)
 
 
 def _status(exchange: Exchange, *, answered: bool) -> int:

@@ -15,7 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.config import Address, Settings, ensure_data_dir, parse_address, reloadable
+from proxy.config import (
+    Address,
+    Settings,
+    built_in_routes,
+    ensure_data_dir,
+    parse_address,
+    reloadable,
+)
 from proxy.control import ControlServer, Probes, socket_path
 from proxy.control_client import ControlClient, UnreachableError
 from proxy.errors import SettingsError, StartError
@@ -226,11 +233,15 @@ class Supervisor:
         settings, facts = self._settings, overview.facts
         has_store = any(child.name == "store" for child in self._children)
         store = parse_address(settings.store.listen)
+        built_in = built_in_routes(
+            settings.listen, settings.egress_proxy, has_clients=bool(settings.clients)
+        )
         return Banner(
             version=self._order.version,
             data_dir=str(self._data_dir),
             proxy_url=facts["listen"] or "",
-            routes=tuple(settings.routes),
+            routes=tuple(n for n, r in settings.routes.items() if r != built_in.get(n)),
+            providers=tuple(n for n, r in built_in.items() if r == settings.routes[n]),
             admin_url=facts["admin"],
             store_url=f"http://{reachable(store)}" if has_store and store.port else "",
             admin_token_needed=bool(settings.admin.token),

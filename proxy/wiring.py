@@ -4,6 +4,7 @@ What lives here: translating settings into the phases' option types. What does n
 objects that use them (`worker.py`).
 """
 
+import re
 import ssl
 
 from proxy.accept.clients import ClientKey, Clients
@@ -14,13 +15,18 @@ from proxy.errors import SettingsError, StartError
 from proxy.forward.agent import PortLimits
 from proxy.forward.origin import Limits
 from proxy.http.base_url import parse_base_url
+from proxy.http.sigv4 import Credentials, Signer
 from proxy.meter.dialects import DIALECTS
 from proxy.model import Client, Kind
+from proxy.providers import Provider, find, of_host
 from proxy.record.batches import SpoolOptions
 
 _DIALECTS = tuple(dialect.name for dialect in DIALECTS)
-_INJECTORS = frozenset({"openai", "azure", "vllm", "llama.cpp"})
-"""Providers whose chat streams carry usage only when asked, and who understand the question."""
+_AWS_HOST = re.compile(
+    r"([a-z0-9-]+\.)+?(?P<region>[a-z]{2,4}(-[a-z]+)+-\d+)\.(vpce\.)?(amazonaws\.com(\.cn)?|api\.aws)"
+)
+_MANTLE = "bedrock-mantle"
+_MODEL_KINDS = ("llm", "embedding")
 
 
 def build_snapshot(settings: Settings, keys: Keys, secrets: Secrets) -> Snapshot:
@@ -48,27 +54,52 @@ def build_snapshot(settings: Settings, keys: Keys, secrets: Secrets) -> Snapshot
         request_buffer_bytes=settings.limits.request_buffer_bytes,
         request_buffers_total_bytes=settings.limits.request_buffers_total_bytes,
         max_inflight=settings.limits.max_inflight,
+        signers={
+            name: _signer(settings.routes[name], credentials)
+            for name, credentials in keys.aws.items()
+        },
+    )
+
+
+def _signer(each: RouteSettings, credentials: Credentials) -> Signer:
+    """Read what the settings leave out from hosts like `bedrock-runtime.eu-west-1.amazonaws.com`."""
+    host = parse_base_url(each.url).host.removesuffix(".")
+    service, region = each.aws.service, each.aws.region
+    found = _AWS_HOST.fullmatch(host)
+    mantle = host.startswith(_MANTLE + ".")
+    return Signer(
+        credentials,
+        service or (_MANTLE if mantle else "bedrock"),
+        region or (found["region"] if found else ""),
     )
 
 
 def _route(name: str, each: RouteSettings) -> Route:
-    provider = each.provider or name
+    base = parse_base_url(each.url)
+    known = _provider(name, each, base.host)
     if each.dialect not in ("", *_DIALECTS):
         raise SettingsError(
             f"routes.{name}.dialect: {each.dialect!r} is none; one of {', '.join(_DIALECTS)}, or empty to recognise it"
         )
-    usage = each.stream_usage or ("inject" if provider in _INJECTORS else "estimate")
     return Route(
         name=name,
-        base=parse_base_url(each.url),
+        base=base,
         kind=Kind(each.kind),
-        provider=provider,
+        provider=each.provider or (known.name if known else name),
         dialect=each.dialect,
-        stream_usage=usage,
+        stream_usage=each.stream_usage or (known.stream_usage if known else "estimate"),
         websocket=each.websocket,
         allow_link_local=each.allow_link_local,
         ca_file=each.ca_file,
+        signs=bool(each.sign),
     )
+
+
+def _provider(name: str, each: RouteSettings, host: str) -> Provider | None:
+    """Give the provider that a route to models names, by itself or by its host; an unknown name of its own is respected."""
+    if each.kind not in _MODEL_KINDS:
+        return None
+    return find(each.provider) if each.provider else find(name) or of_host(host)
 
 
 def _limits(settings: Settings, each: RouteSettings) -> Limits:

@@ -32,11 +32,10 @@ from proxy.forward.pool import Pool
 from proxy.forward.server import DataPort
 from proxy.identify.runs import RunCounter, RunLimits
 from proxy.meter.billed import BilledResponses
-from proxy.meter.prices import PriceTable, assumed
-from proxy.model import Cost, Usage
 from proxy.outbound import Outbound
 from proxy.pipeline import Pipeline
 from proxy.preflight import require_c_parser
+from proxy.pricing import find_book
 from proxy.record.codec import Close, Open
 from proxy.record.spool import SpoolWriter
 from proxy.recovery import Memory
@@ -73,9 +72,10 @@ class Worker:
         self._random = random.Random(secrets.randbits(256))
         self._incarnation = self._new_id(time.time_ns())
         self.telemetry = Registry(settings.limits.max_series)
-        self._prices = PriceTable.load()
-        self._meters = ExchangeMeters(self.telemetry, self._prices.models())
+        book = find_book(settings, _logger)
+        self._meters = ExchangeMeters(self.telemetry, book.table.models())
         self._billed = BilledResponses(_BILLED_RESPONSES)
+        self._settler = Settler(book, self._billed)
         self._runs = RunCounter(RunLimits())
         self._memory = Memory(self.telemetry, self._meters, self._billed, self._runs)
         self._root = Path(settings.data_dir) / "spool"
@@ -100,14 +100,9 @@ class Worker:
 
     def _pipeline(self, keys: Keys) -> Pipeline:
         settings = self.settings
-
-        def assume(usage: Usage) -> Cost:
-            price = self.settings.unpriced
-            return assumed(usage, price.input_usd_per_mtok, price.output_usd_per_mtok)
-
         desk = Desk(
             spool=self.spool,
-            settler=Settler(self._prices, self._billed, assume),
+            settler=self._settler,
             applied=self._meters.apply,
             under_way=self._count_under_way,
             noted=self._meters.event,
@@ -174,7 +169,7 @@ class Worker:
         await asyncio.to_thread(self.spool.close)
 
     def reload(self, path: str | None) -> None:
-        """Take new routes, client keys and assumed prices; requests under way keep the old ones. A bad file changes nothing."""
+        """Take new routes and client keys, which requests under way do not see, and new prices, which they do. A bad file changes nothing."""
         try:
             new = load(path, environment())
             settings = msgspec.structs.replace(
@@ -182,6 +177,7 @@ class Worker:
                 routes=new.routes,
                 clients=new.clients,
                 default_route=new.default_route,
+                prices=new.prices,
                 unpriced=new.unpriced,
             )
             keys = read_keys(settings, environment())
@@ -190,6 +186,8 @@ class Worker:
             self._meters.note_reload(succeeded=False)
             _logger.error("reload_refused", extra={"detail": {"reason": str(error)}})
             return
+        self._settler.book = find_book(settings, _logger, self._settler.book.table)
+        self._meters.know(self._settler.book.table.models())
         self.settings = settings
         self._meters.note_reload(succeeded=True)
 

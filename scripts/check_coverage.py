@@ -15,9 +15,11 @@ CORE = (
     "proxy/accept/",
     "proxy/errors.py",
     "proxy/identify/",
+    "proxy/judge/",
     "proxy/meter/",
     "proxy/model/",
     "proxy/record/codec.py",
+    "proxy/units.py",
 )
 MINIMUM_PERCENT = 90
 

@@ -147,4 +147,10 @@ PRICES: Final[tuple[tuple[str, str], ...]] = (
     ("valid_from", "Nullable(DateTime64(6, 'UTC'))"),
     ("terms", "String CODEC(ZSTD(3))"),
 )
-"""`terms` is the price table's own entry as JSON: tiers, cache lifetimes, batch and service tiers as they stood."""
+"""What `price_version` means in a row of `steps`, for its provider and its model: `model IN (model_served, model_requested)`.
+
+`terms` is JSON: `model` (the table's own name of it), `prices` (each with `usd` by unit, dollars for a million tokens or for what the unit's
+name says, as `"2.5"` or with steps as `["2.5", [[200000, "5"]]]`, and when it holds: `from`, `daily`) and `variants` (what holds `when` the
+request is a batch or has a service tier). `valid_from` is when a worker first used them that day: the same terms may stand in several rows,
+`LIMIT 1 BY price_version, provider, model` gives one.
+"""

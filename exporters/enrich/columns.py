@@ -1,6 +1,6 @@
-"""The rows of the tables `steps` and `events`: every column, in the order of the design, as JSON carries it.
+"""The rows of the tables `steps`, `events` and `prices`: every column, in the order of the design, as JSON carries it.
 
-What lives here: the two structs. What does not: how records become rows (`rows.py`), the tables (`clickhouse/schema.py`,
+What lives here: the structs. What does not: how records become rows (`rows.py`), the tables (`clickhouse/schema.py`,
 which a test compares with these fields).
 
 Absent is null, or the empty string where the column is text. Money is a string with twelve decimals. Times are
@@ -137,3 +137,16 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     route: str = ""
     model: str = ""
     detail: str = ""
+
+
+class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `price_version` means for a model."""
+
+    price_version: str
+    provider: str = ""
+    model: str = ""
+    valid_from: str | None = None
+    terms: str
+
+
+Row = StepRow | EventRow | PriceRow

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from exporters.enrich.columns import EventRow, StepRow
+from exporters.enrich.columns import EventRow, PriceRow, Row, StepRow
 from exporters.enrich.progress import Progress, decode_progress, encode_progress
 from exporters.enrich.rows import encode_rows
 from exporters.enrich.source import Source
@@ -144,7 +144,7 @@ class Enricher:
             dict(self.counts),
         )
 
-    def _save(self, rows: Iterable[StepRow | EventRow], now: float) -> None:
+    def _save(self, rows: Iterable[Row], now: float) -> None:
         tables = _tables(rows)
         self._unwritten_progress = self._progress()
         self._unwritten = RowFrame(
@@ -167,16 +167,19 @@ class Enricher:
         self._unwritten = None
 
 
-def _tables(rows: Iterable[StepRow | EventRow]) -> dict[str, TableRows]:
-    steps: list[StepRow] = []
-    events: list[EventRow] = []
+def _tables(rows: Iterable[Row]) -> dict[str, TableRows]:
+    of_table: dict[str, list[Row]] = {name: [] for name in _TABLE_OF_ROW.values()}
     for row in rows:
-        if isinstance(row, StepRow):
-            steps.append(row)
-        else:
-            events.append(row)
-    tables = {
-        "steps": TableRows(len(steps), encode_rows(steps)),
-        "events": TableRows(len(events), encode_rows(events)),
+        of_table[_TABLE_OF_ROW[type(row)]].append(row)
+    return {
+        name: TableRows(len(some), encode_rows(some))
+        for name, some in of_table.items()
+        if some
     }
-    return {name: table for name, table in tables.items() if table.count}
+
+
+_TABLE_OF_ROW: dict[type[Row], str] = {
+    StepRow: "steps",
+    EventRow: "events",
+    PriceRow: "prices",
+}

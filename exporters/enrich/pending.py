@@ -11,10 +11,16 @@ from itertools import islice
 
 import msgspec
 
-from exporters.enrich.columns import EventRow, StepRow
-from exporters.enrich.rows import crashed_row, event_row, late_end_row, step_rows
+from exporters.enrich.columns import EventRow, Row, StepRow
+from exporters.enrich.rows import (
+    crashed_row,
+    event_row,
+    late_end_row,
+    price_row,
+    step_rows,
+)
 from proxy.model import ErrorType
-from proxy.record.codec import Close, End, Event, Open, Record
+from proxy.record.codec import Close, End, Event, Open, Price, Record
 from proxy.record.framing import Position
 
 END_WAIT_SECONDS = 1.0
@@ -75,14 +81,15 @@ class Pending:
         """How many exchanges are closed and wait for their end."""
         return len(self._closed)
 
-    def feed(
-        self, record: Record, place: Position, now: float
-    ) -> Iterator[StepRow | EventRow]:
+    def feed(self, record: Record, place: Position, now: float) -> Iterator[Row]:
         """Take the next record and give the rows that it completes."""
         match record:
             case Event():
                 self._heard(record.ts_us)
                 yield event_row(record)
+            case Price():
+                self._heard(record.ts_us)
+                yield price_row(record)
             case Open():
                 self._heard(record.ts_us)
                 yield from self._open(record, place)

@@ -1,6 +1,6 @@
 """Records become rows: pure functions from what is known of an exchange to lines of JSON.
 
-What lives here: the arithmetic from `Open`, `Close`, `End` and `Event` to `StepRow` and `EventRow`, and their encoding.
+What lives here: the arithmetic from `Open`, `Close`, `End`, `Event` and `Price` to the rows, and their encoding.
 What does not: waiting for the records of one exchange (`pending.py`), the columns themselves (`columns.py`).
 
 A row that the store refuses is a batch lost to the dead letters, so each value is brought into its column's range here.
@@ -13,17 +13,20 @@ from typing import Any
 
 import msgspec
 
-from exporters.enrich.columns import EventRow, StepRow
+from exporters.enrich.columns import EventRow, PriceRow, Row, StepRow
 from proxy.model import PICO_PER_USD, Cost, ErrorType, Outcome, Usage, UsageSource
-from proxy.record.codec import Close, End, Event, Open, PartUsage
+from proxy.record.codec import Close, End, Event, Open, PartUsage, Price
 
 __all__ = [
     "EventRow",
+    "PriceRow",
+    "Row",
     "StepRow",
     "crashed_row",
     "encode_rows",
     "event_row",
     "late_end_row",
+    "price_row",
     "step_rows",
 ]
 
@@ -115,6 +118,17 @@ def event_row(event: Event) -> EventRow:
     )
 
 
+def price_row(price: Price) -> PriceRow:
+    """Give the row that says what a price version means."""
+    return PriceRow(
+        price_version=price.price_version,
+        provider=price.provider,
+        model=price.model,
+        valid_from=timestamp(price.ts_us),
+        terms=price.terms,
+    )
+
+
 def late_end_row(
     end: End, tenant: str, agent: str, run_id: str, step_id: str
 ) -> EventRow:
@@ -134,7 +148,7 @@ def late_end_row(
     )
 
 
-def encode_rows(rows: Iterable[StepRow] | Iterable[EventRow]) -> bytes:
+def encode_rows(rows: Iterable[Row]) -> bytes:
     """Give rows as JSONEachRow: one object a line."""
     return b"".join(_encoder.encode(row) + b"\n" for row in rows)
 

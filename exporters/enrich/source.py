@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporters.enrich.columns import EventRow, StepRow
+from exporters.enrich.columns import EventRow, Row, StepRow
 from exporters.enrich.pending import Pending
 from exporters.enrich.progress import SourceProgress
 from proxy.errors import RecordError
@@ -72,7 +72,7 @@ class Source:
         """The place up to which records were read."""
         return self._reader.position
 
-    def step(self, now: float, limit_bytes: int) -> Iterator[StepRow | EventRow]:
+    def step(self, now: float, limit_bytes: int) -> Iterator[Row]:
         """Read on, about `limit_bytes`, and give the rows that are ripe."""
         if self.settled or self.refused:
             return
@@ -160,7 +160,7 @@ class Source:
         """Close the file at hand."""
         self._reader.close()
 
-    def _feed(self, entry: Entry, now: float) -> list[StepRow | EventRow]:
+    def _feed(self, entry: Entry, now: float) -> list[Row]:
         record = self._decode(entry.payload)
         if record is None:
             return []

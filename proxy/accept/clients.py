@@ -88,7 +88,7 @@ class Clients:
             message = f"this client key may not use route {route.name}; it may use {', '.join(sorted(found.routes))}"
             return Refusal(403, "route_not_allowed", ErrorType.AUTH, message)
         upstream_key = self._upstream_keys.get(route.name, b"")
-        if in_slot and route.official and not upstream_key:
+        if in_slot and route.official and not (upstream_key or route.signs):
             message = (
                 f"route {route.name} has no key of its own: set routes.{route.name}.upstream_key_env, "
                 "or send the client key in x-tacho-key and the provider's in its usual place"

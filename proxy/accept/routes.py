@@ -12,19 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from proxy.accept.recognise import (
-    OFFICIAL_HOSTS,
-    provider_of_request,
-    providers_of_keys,
-)
+from proxy.accept.recognise import is_meant_for, provider_of_request
 from proxy.accept.refusal import Refusal
 from proxy.http.base_url import BaseUrl
 from proxy.http.headers import Headers
 from proxy.model import ErrorType, Kind, is_id
+from proxy.providers import find, of_host
 
 PREFIXES = (b"tenant", b"agent", b"run")
 """What may stand before the route, in this order, each optional, each followed by a value."""
 _OWN_WORDS = frozenset({*PREFIXES, b"tacho"})
+_OF_MODELS = (Kind.LLM, Kind.EMBEDDING)
 _REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
 _ALLOWED = (("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://.*")
@@ -45,6 +43,8 @@ class Route:
     websocket: bool = False
     allow_link_local: bool = False
     ca_file: str = ""
+    signs: bool = False
+    """Requests are signed here (AWS), so that a client key needs no other key to take its place."""
     connect_seconds: float | None = None
     first_byte_seconds: float | None = None
     idle_seconds: float | None = None
@@ -52,7 +52,8 @@ class Route:
     @property
     def official(self) -> str:
         """Give the provider whose own host this is, or an empty string."""
-        return OFFICIAL_HOSTS.get(self.base.host, "")
+        known = of_host(self.base.host)
+        return known.name if known else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,9 @@ class RouteTable:
             route.name.encode(): route for route in self.routes.values()
         }
         self._by_provider = {
-            r.provider: r for r in self.routes.values() if r.provider == r.name
+            r.name: r for r in self.routes.values() if _is_its_providers_own(r)
         }
+        self._official = {name: r.official for name, r in self.routes.items()}
 
     def match(self, method: str, target: bytes, headers: Headers) -> Match | Refusal:
         """Say where a request goes; never raises."""
@@ -101,11 +103,16 @@ class RouteTable:
         route = self._by_segment.get(segment)
         upstream_rest = rest[1 + len(segment) :] if route is not None else rest
         if route is None:
-            route = self._recognise(rest, segment, headers, query)
-        elif _is_foreign(route, upstream_rest, headers, query):
-            return self._no_route(
-                f"this key or path is not one of {route.official}, where route {route.name} leads"
-            )
+            route = self._unnamed(rest, segment, headers, query)
+        elif self._is_foreign(route, upstream_rest, headers, query):
+            # Groq's SDK adds /openai/v1 to a base URL and Azure's /openai/deployments: neither means OpenAI.
+            # Who named a route does not mean the default one.
+            meant, upstream_rest = self._recognise(rest, headers, query), rest
+            if meant is None:
+                return self._no_route(
+                    f"this key or path is not one of {route.official}, where route {route.name} leads"
+                )
+            route = meant
         if route is None:
             return self._no_route("no route has this name")
         joined = _join_path(route.base.path, upstream_rest)
@@ -120,18 +127,36 @@ class RouteTable:
             ("path_prefix",) if upstream_rest != path else (),
         )
 
-    def _recognise(
+    def _unnamed(
         self, path: bytes, segment: bytes, headers: Headers, query: bytes
     ) -> Route | None:
         """Find the route of a path that names none."""
         if segment in _OWN_WORDS:
             return None
+        found = self._recognise(path, headers, query)
+        if found is not None or self._default is None:
+            return found
+        foreign = self._is_foreign(self._default, path, headers, query)
+        return None if foreign else self._default
+
+    def _recognise(
+        self, path: bytes, headers: Headers, query: bytes
+    ) -> Route | None:
+        """Find the route of the one provider that path and key fit."""
         route = self._by_provider.get(provider_of_request(path, headers, query))
-        if route is not None:
-            return route
-        if self._default is None or _is_foreign(self._default, path, headers, query):
+        if route is None or self._is_foreign(route, path, headers, query):
             return None
-        return self._default
+        return route
+
+    def _is_foreign(
+        self, route: Route, path: bytes, headers: Headers, query: bytes
+    ) -> bool:
+        """Tell whether a provider's own host would get another provider's key or call."""
+        official = self._official[route.name]
+        if not official:
+            return False
+        azures = path.startswith(b"/deployments/") and official == "openai"
+        return azures or not is_meant_for(official, headers, query)
 
     def _no_route(self, why: str) -> Refusal:
         names = ", ".join(self._names)
@@ -176,17 +201,10 @@ def _read_prefixes(path: bytes) -> tuple[dict[bytes, str], bytes] | Refusal:
     return values, rest
 
 
-def _is_foreign(route: Route, path: bytes, headers: Headers, query: bytes) -> bool:
-    """Tell whether a provider's own host would get another provider's key or call.
-
-    Groq's SDK adds `/openai/v1` and Azure's `/openai/deployments` to a base URL: neither means OpenAI.
-    """
-    if not route.official:
-        return False
-    keys = providers_of_keys(headers, query)
-    return path.startswith(b"/deployments/") or bool(
-        keys and route.official not in keys
-    )
+def _is_its_providers_own(route: Route) -> bool:
+    """Tell whether a route with a provider's name really leads to that provider's models; a tool may have its name, too."""
+    known = find(route.provider) if route.kind in _OF_MODELS else None
+    return known is not None and known.name == route.name
 
 
 def _join_path(base: bytes, rest: bytes) -> bytes:

@@ -63,7 +63,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     for key, path in _authorities(settings):
         yield key, partial(_authority, path)
     if settings.clients or any(
-        route.upstream_key_env for route in settings.routes.values()
+        route.upstream_key_env or route.sign for route in settings.routes.values()
     ):
         yield "keys", partial(_keys, settings)
     if settings.exporters.jsonl.directory:
@@ -143,9 +143,7 @@ def _authority(path: str) -> str:
 
 def _keys(settings: Settings) -> str:
     keys = read_keys(settings, environment())
-    return (
-        f"{len(keys.clients)} of clients and {len(keys.upstream)} of upstreams are set"
-    )
+    return f"{len(keys.clients)} of clients and {len(keys.upstream) + len(keys.aws)} of upstreams are set"
 
 
 def _authorities(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ SUMMARIES = {
     "check": "check the settings and say what they would do",
     "status": "say what is running, and how it fares",
     "sql": "ask the store, running or not",
+    "prices": "say what models cost here, or fetch newer prices",
 }
 
 
@@ -112,5 +113,9 @@ def _command(name: str) -> Command | None:
             from proxy.cli import sql
 
             return sql
+        case "prices":
+            from proxy.cli import prices
+
+            return prices
         case _:
             return None

@@ -1,6 +1,7 @@
 """Settings: their types, loader and checks; the only reader of settings files and of the environment.
 
-What lives here: the settings as frozen structs (`structs.py`), one YAML file with `TACHO_*` overrides (`loader.py`), checks
+What lives here: the settings as frozen structs (`structs.py`), one YAML file with `TACHO_*` overrides (`loader.py`), the routes
+that need no settings (`built_in.py`), checks
 (`checks.py`), listen addresses (`addresses.py`), keys that stand in the environment (`keys.py`), the data directory and the
 secrets that are made in it on first start (`data_dir.py`), and what a reload can change (`reload.py`). What does not: what
 the settings do; each phase gets its own small dataclass, built by `worker.py` (or `exporters/worker.py`) from these.
@@ -10,18 +11,20 @@ the key's path, the value and what would be right.
 """
 
 from proxy.config.addresses import Address, parse_address
+from proxy.config.built_in import built_in_routes
 from proxy.config.data_dir import Secrets, ensure_data_dir
 from proxy.config.keys import Keys, read_keys
 from proxy.config.loader import as_environment, environment, load
 from proxy.config.reload import reloadable
 from proxy.config.structs import (
     AdminSettings,
-    AssumedPrice,
+    AwsSigning,
     ClickHouseSettings,
     ClientSettings,
     ExporterSettings,
     JsonlSettings,
     LimitSettings,
+    PriceRule,
     RouteKind,
     RouteSettings,
     Settings,
@@ -29,18 +32,20 @@ from proxy.config.structs import (
     StoreSettings,
     TimeoutSettings,
     TlsListener,
+    UnpricedSettings,
 )
 
 __all__ = [
     "Address",
     "AdminSettings",
-    "AssumedPrice",
+    "AwsSigning",
     "ClickHouseSettings",
     "ClientSettings",
     "ExporterSettings",
     "JsonlSettings",
     "Keys",
     "LimitSettings",
+    "PriceRule",
     "RouteKind",
     "RouteSettings",
     "Secrets",
@@ -49,7 +54,9 @@ __all__ = [
     "StoreSettings",
     "TimeoutSettings",
     "TlsListener",
+    "UnpricedSettings",
     "as_environment",
+    "built_in_routes",
     "ensure_data_dir",
     "environment",
     "load",

@@ -1,7 +1,7 @@
 """What types cannot say: whether the settings make sense together.
 
 What lives here: checks that need nothing but the settings and files that they name. What does not: routes and clients
-(`route_checks.py`), whether a port is free or a directory writable (that shows at the start).
+(`route_checks.py`), prices (`price_checks.py`), whether a port is free or a directory writable (that shows at the start).
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import NoReturn
 import msgspec
 
 from proxy.config.addresses import Address, parse_address
+from proxy.config.price_checks import check_prices
 from proxy.config.reading import shown
 from proxy.config.route_checks import check_clients, check_routes
 from proxy.config.structs import Settings
@@ -43,6 +44,7 @@ def check(settings: Settings) -> None:
     _check_secrets(settings)
     check_routes(settings)
     check_clients(settings)
+    check_prices(settings)
     _check_destinations(settings)
     _check_files(settings)
     _check_sizes(settings)
@@ -67,13 +69,16 @@ def _numbers_of(value: object, path: str) -> Iterator[tuple[str, int | float]]:
     elif isinstance(value, dict):
         for name, item in value.items():
             yield from _numbers_of(item, f"{path}.{name}")
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _numbers_of(item, f"{path}[{index}]")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield path, value
 
 
 def _check_numbers(settings: Settings) -> None:
     for key, value in numbers(settings):
-        zero = key in _MAY_BE_ZERO
+        zero = key in _MAY_BE_ZERO or key.startswith("prices[")
         if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
             fail(
                 key, value, "zero or a positive number" if zero else "a positive number"

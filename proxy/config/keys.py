@@ -7,8 +7,9 @@ since the exporter's container need not have them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy.config.structs import Settings
+from proxy.config.structs import AwsSigning, Settings
 from proxy.errors import SettingsError
+from proxy.http.sigv4 import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Keys:
     """Client's name → its key."""
     upstream: Mapping[str, str] = field(repr=False)
     """Route's name → the key that replaces a client key; only routes that have one."""
+    aws: Mapping[str, Credentials] = field(default_factory=dict, repr=False)
+    """Route's name → the key that signs its requests; only routes that sign."""
 
 
 def read_keys(settings: Settings, environ: Mapping[str, str]) -> Keys:
@@ -36,7 +39,22 @@ def read_keys(settings: Settings, environ: Mapping[str, str]) -> Keys:
         for name, route in settings.routes.items()
         if route.upstream_key_env
     }
-    return Keys(clients, upstream)
+    aws = {
+        name: _read_aws(f"routes.{name}.aws", route.aws, environ)
+        for name, route in settings.routes.items()
+        if route.sign == "aws"
+    }
+    return Keys(clients, upstream, aws)
+
+
+def _read_aws(path: str, named: AwsSigning, environ: Mapping[str, str]) -> Credentials:
+    variable = named.session_token_env
+    optional = variable == AwsSigning().session_token_env and not environ.get(variable)
+    return Credentials(
+        _read(f"{path}.access_key_id_env", named.access_key_id_env, environ),
+        _read(f"{path}.secret_access_key_env", named.secret_access_key_env, environ),
+        "" if optional else _read(f"{path}.session_token_env", variable, environ),
+    )
 
 
 def _read(path: str, variable: str, environ: Mapping[str, str]) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
+from proxy.config.built_in import built_in_routes
 from proxy.config.checks import check
 from proxy.config.reading import convert, describe, read_yaml, shown
-from proxy.config.structs import RouteSettings, Settings
+from proxy.config.structs import Settings
 from proxy.errors import SettingsError
 
 CONFIG_VARIABLE = "TACHO_CONFIG"
@@ -52,11 +53,6 @@ OVERRIDES = {
     "TACHO_CA_FILE": "ca_file",
 }
 """Each environment variable and the key that it overrides."""
-BUILT_IN_ROUTES = {
-    "openai": RouteSettings(url="https://api.openai.com"),
-    "anthropic": RouteSettings(url="https://api.anthropic.com"),
-}
-"""Routes that exist without settings; a route of the same name in the file replaces one whole."""
 _SERVICE_LINK = re.compile(
     r"TACHO\w*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
 )
@@ -86,7 +82,15 @@ def load(
         _put(document, key, _typed(key, source, value))
     settings = convert(document)
     settings = msgspec.structs.replace(
-        settings, routes={**BUILT_IN_ROUTES, **settings.routes}
+        settings,
+        routes={
+            **built_in_routes(
+                settings.listen,
+                settings.egress_proxy,
+                has_clients=bool(settings.clients),
+            ),
+            **settings.routes,
+        },
     )
     check(settings)
     return settings
@@ -119,6 +123,8 @@ def _named_variables(document: Mapping[str, Any]) -> frozenset[str]:
         entries = document.get(section)
         for entry in entries.values() if isinstance(entries, dict) else ():
             named.add(str(entry.get(field)) if isinstance(entry, dict) else "")
+            aws = entry.get("aws") if isinstance(entry, dict) else None
+            named.update(map(str, aws.values()) if isinstance(aws, dict) else ())
     return frozenset(named)
 
 

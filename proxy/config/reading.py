@@ -84,6 +84,9 @@ def check_value(value: object, expected: Any, path: str) -> None:
     elif typing.get_origin(kind) is dict:
         for name, item in _mapping(value, path).items():
             check_value(item, typing.get_args(kind)[1], f"{path}.{name}")
+    elif _is_list_of_structs(kind):
+        for index, item in enumerate(_list(value, path)):
+            check_value(item, typing.get_args(kind)[0], f"{path}[{index}]")
     else:
         _check_plain(value, kind, path)
 
@@ -103,6 +106,21 @@ def _check_struct(value: object, kind: type[msgspec.Struct], path: str) -> None:
             raise SettingsError(
                 f"{path}.{name}: is missing; it must be {describe(field.type)}"
             )
+
+
+def _is_list_of_structs(kind: Any) -> bool:
+    items = typing.get_args(kind) if typing.get_origin(kind) is tuple else ()
+    return any(
+        isinstance(each, type) and issubclass(each, msgspec.Struct) for each in items
+    )
+
+
+def _list(value: object, path: str) -> list[object]:
+    if not isinstance(value, list):
+        raise SettingsError(
+            f"{path}: is {shown(path, value)}; it must be a list, each item of it a mapping of keys"
+        )
+    return value
 
 
 def _mapping(value: object, path: str) -> Mapping[str, object]:

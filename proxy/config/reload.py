@@ -4,7 +4,7 @@ import msgspec
 
 from proxy.config.structs import Settings
 
-RELOADED = frozenset({"routes", "clients", "default_route", "unpriced"})
+RELOADED = frozenset({"routes", "clients", "default_route", "prices", "unpriced"})
 
 
 def reloadable(old: Settings, new: Settings) -> list[str]:

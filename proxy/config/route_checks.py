@@ -4,7 +4,7 @@ import re
 from typing import NoReturn
 
 from proxy.config.reading import shown
-from proxy.config.structs import ClientSettings, RouteSettings, Settings
+from proxy.config.structs import AwsSigning, ClientSettings, RouteSettings, Settings
 from proxy.errors import SettingsError
 from proxy.http.base_url import parse_base_url
 from proxy.model import is_id
@@ -52,6 +52,25 @@ def _check_route(key: str, route: RouteSettings) -> None:
             "",
             "the name of an environment variable, not the key itself",
         )
+    _check_signing(key, route)
+
+
+def _check_signing(key: str, route: RouteSettings) -> None:
+    aws = route.aws
+    if aws != AwsSigning() and not route.sign:
+        raise SettingsError(
+            f"{key}.aws: is for routes that sign; set {key}.sign to aws"
+        )
+    for field, word in (("region", aws.region), ("service", aws.service)):
+        if word and _WORD.fullmatch(word) is None:
+            _fail(f"{key}.aws.{field}", word, "lowercase letters, digits and -")
+    for field in ("access_key_id_env", "secret_access_key_env", "session_token_env"):
+        if _VARIABLE.fullmatch(getattr(aws, field)) is None:
+            _fail(
+                f"{key}.aws.{field}",
+                "",
+                "the name of an environment variable, not the key itself",
+            )
 
 
 def check_clients(settings: Settings) -> None:

@@ -18,6 +18,19 @@ class TlsListener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_file: str
 
 
+class AwsSigning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """With which key, and for where, a route signs requests to AWS; the keys stand in the environment."""
+
+    region: str = ""
+    """Empty: the region in the route's host, else the one that the agent signed for."""
+    service: str = ""
+    """Empty: `bedrock`, or `bedrock-mantle` where the host says so."""
+    access_key_id_env: str = "AWS_ACCESS_KEY_ID"
+    secret_access_key_env: str = "AWS_SECRET_ACCESS_KEY"
+    session_token_env: str = "AWS_SESSION_TOKEN"
+    """Needed for temporary keys only; nothing is sent where it is not set."""
+
+
 class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One upstream; the key in `routes:` is the first path segment on the data port."""
 
@@ -25,11 +38,11 @@ class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """http(s) base URL; its path (and query) come before the rest of the request's path."""
     kind: RouteKind = "llm"
     provider: str = ""
-    """Name in the price table and in the column `provider`; default: the route's name."""
+    """One of `proxy.providers`, or any other word; the column `provider`. Default: whom the route's name or host belongs to, else its name."""
     dialect: str = ""
     """Forces the wire family instead of recognising it."""
     stream_usage: Literal["inject", "estimate", "off", ""] = ""
-    """Empty: `inject` where the provider is openai, azure, vllm or llama.cpp, else `estimate`."""
+    """Empty: `inject` where the provider's chat streams carry usage only when asked (`docs/providers.md`), else `estimate`."""
     websocket: bool = False
     """Relay upgrades to WebSocket; off: 426."""
     allow_link_local: bool = False
@@ -38,6 +51,9 @@ class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PEM file of the authorities to trust for this upstream, instead of the system's."""
     upstream_key_env: str = ""
     """Environment variable whose value replaces a client key that stands in the provider's slot."""
+    sign: Literal["aws", ""] = ""
+    """`aws`: requests without a bearer key are signed anew, since an agent's signature is for this proxy's host."""
+    aws: AwsSigning = AwsSigning()
     connect_timeout_seconds: float | None = None
     first_byte_timeout_seconds: float | None = None
     idle_timeout_seconds: float | None = None
@@ -163,11 +179,28 @@ class ClientSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Routes that the key may use; empty: all."""
 
 
-class AssumedPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an unknown model is taken to cost, in USD per million tokens."""
+class UnpricedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of a model that has no price; self-hosted ones are none of these."""
 
+    policy: Literal["assume", "allow", "block"] = "assume"
+    """`assume`: it costs the rates below, marked `assumed`, so that no cap is bypassed; `allow`: its cost is NULL; `block`: 400."""
     input_usd_per_mtok: float = 5.0
     output_usd_per_mtok: float = 25.0
+
+
+class PriceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other prices than the table's; the first rule that fits a call counts, alone."""
+
+    provider: str = ""
+    """Name in the column `provider`, or in the price table; empty: any."""
+    model: str = "*"
+    """Name of a model, as it is served or as the table knows it; `*`, `?` and `[…]` stand for others."""
+    tenant: str = ""
+    route: str = ""
+    rates: dict[str, float] = {}
+    """USD for a million tokens, by unit (`input`, `output`, `cache_read`, …); units that are not named keep the table's."""
+    multiply: float = 1.0
+    """Factor for all rates: 0.8 is a fifth off, 1.1 a surcharge."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -196,7 +229,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeouts: TimeoutSettings = TimeoutSettings()
     spool: SpoolSettings = SpoolSettings()
     exporters: ExporterSettings = ExporterSettings()
-    unpriced: AssumedPrice = AssumedPrice()
+    prices: tuple[PriceRule, ...] = ()
+    unpriced: UnpricedSettings = UnpricedSettings()
     egress_proxy: str = ""
     """http://HOST:PORT through which upstreams are reached (CONNECT for https)."""
     ca_file: str = ""

@@ -11,8 +11,23 @@ class BodyTimeoutError(Exception):
     """The agent stopped sending its body."""
 
 
-class BodyMalformedError(Exception):
+class RefusedError(Exception):
+    """The request does not go upstream; the message tells the agent why."""
+
+    error_type = ErrorType.INVALID_REQUEST
+
+
+class BodyMalformedError(RefusedError):
     """The request's body breaks HTTP."""
+
+
+class BodyTooLargeError(BodyMalformedError):
+    """The request's body is needed whole, and there is no room for it: never (`TOO_LARGE`), or now (`ADMISSION`)."""
+
+    def __init__(self, error_type: ErrorType, message: str) -> None:
+        """Keep which of the two beside the text."""
+        super().__init__(message)
+        self.error_type = error_type
 
 
 class WriteStalledError(Exception):
@@ -26,3 +41,12 @@ class UpstreamError(Exception):
         """Keep the class of the failure beside its text."""
         super().__init__(message)
         self.error_type = error_type
+
+
+def no_room(size: int, limit_bytes: int) -> BodyTooLargeError:
+    """Say why a body that must be signed is not read whole; unsigned it would be refused upstream."""
+    if size > limit_bytes:
+        message = "the body is too large to be signed; limits.request_buffer_bytes says how large it may be"
+        return BodyTooLargeError(ErrorType.TOO_LARGE, message)
+    message = "too many request bodies are held here; try again, or raise limits.request_buffers_total_bytes"
+    return BodyTooLargeError(ErrorType.ADMISSION, message)

@@ -1,7 +1,7 @@
-"""What a step is called when nobody looks into bodies.
+"""What a step is called.
 
-What lives here: the rungs header → template of route and path → operation. What does not: names of tools. A raw URL is never a
-name: ids, tokens and personal data stand in URLs.
+What lives here: the rungs header → tool → template of route and path → operation. What does not: reading bodies. A raw URL is
+never a name: ids, tokens and personal data stand in URLs.
 """
 
 import re
@@ -11,33 +11,53 @@ from proxy.model import Kind
 MAX_SEGMENTS = 4
 OTHER_STEP = "other"
 _WORD = re.compile(r"v[0-9]{1,2}|[a-z]{1,24}([_-][a-z]{1,24}){0,3}", re.IGNORECASE)
+_TOOL = re.compile(r"[\w./:-]{1,128}", re.ASCII)
+"""What servers call their tools; a model that is astray calls for anything."""
 _PLACE = "{}"
+_NAMED_BY_OPERATION = (Kind.LLM, Kind.EMBEDDING, Kind.MCP)
 
 
 class StepNames:
-    """Names steps; a number of templates that is not bounded by nature is bounded here."""
+    """Names steps; a number of names that is not bounded by nature is bounded here."""
 
     def __init__(self, max_names: int = 500) -> None:
         self._max_names = max_names
+        self._tools: set[str] = set()
         self._templates: set[str] = set()
         self.overflowed = 0
         """Steps that are called `other` because of the cap."""
 
     def name(
-        self, given: str, kind: Kind, route: str, method: str, path: str, operation: str
+        self,
+        given: str,
+        kind: Kind,
+        route: str,
+        method: str,
+        path: str,
+        operation: str,
+        tool: str = "",
     ) -> tuple[str, str]:
-        """Give name and source (`header`, `route`, `operation`); `given` is what a header said, `path` the upstream's."""
+        """Give name and source (`header`, `tool`, `route`, `operation`).
+
+        `given` is what a header said, `tool` what an MCP call names, `path` the upstream's.
+        """
         if given:
             return given, "header"
-        if kind in (Kind.LLM, Kind.EMBEDDING):
+        if tool:
+            known = _TOOL.fullmatch(tool) is not None
+            return self._capped(self._tools, tool) if known else OTHER_STEP, "tool"
+        if kind in _NAMED_BY_OPERATION:
             return operation, "operation"
         name = f"{route} {method} {template(path)}"
-        if name not in self._templates:
-            if len(self._templates) >= self._max_names:
+        return self._capped(self._templates, name), "route"
+
+    def _capped(self, known: set[str], name: str) -> str:
+        if name not in known:
+            if len(known) >= self._max_names:
                 self.overflowed += 1
-                return OTHER_STEP, "route"
-            self._templates.add(name)
-        return name, "route"
+                return OTHER_STEP
+            known.add(name)
+        return name
 
 
 def template(path: str) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 from proxy.meter import faults, lenient
 from proxy.meter.draft import Draft
 from proxy.meter.framing import EventStream
+from proxy.meter.skim import MAX_PIECES
 from proxy.model import Reading
 
 COMPACT_BYTES = 1 << 18
@@ -46,6 +47,9 @@ class AnswerReader:
     ) -> None:
         self._make = make
         self._family = make()
+        self._family_used = False
+        """It has read a document: one that has grown since is read anew."""
+        self._skimmer = self._family.draft.skimmer
         self._status = status
         self._says_events = content_type.lower().startswith("text/event-stream")
         self._stream: EventStream | None = None
@@ -54,16 +58,10 @@ class AnswerReader:
         self._since_compact = 0
         self._read: Reading | None = None
         self.held_bytes = 0
-
-    @property
-    def terminal(self) -> bool:
+        self.terminal = False
         """See `Reader`."""
-        return self._family.draft.terminal
-
-    @property
-    def output_started(self) -> bool:
+        self.output_started = False
         """See `Reader`."""
-        return self._family.draft.output_started
 
     @property
     def truncated(self) -> bool:
@@ -73,21 +71,60 @@ class AnswerReader:
         )
 
     def feed(self, chunk: bytes) -> None:
-        """See `Reader`."""
+        """See `Reader`. What comes first is all that most events cost."""
+        skimmer = self._skimmer
+        if limit := skimmer.limit:
+            rest = chunk.removeprefix(skimmer.head)
+            text = rest.removesuffix(skimmer.tail)
+            if text is not rest and rest is not chunk:
+                pieces = skimmer.pieces
+                if taken := b"\n" not in text:
+                    pieces.append(text)
+                else:
+                    taken = skimmer.take(text)
+                if taken:
+                    if len(chunk) < limit and len(pieces) < MAX_PIECES:
+                        return
+                    chunk = b""
+        self._examine(chunk)
+
+    def _examine(self, chunk: bytes) -> None:
         self._read = None
         if self._stream is not None:
-            self._stream.feed(chunk)
-            self._since_compact += len(chunk)
-            if self._since_compact > COMPACT_BYTES:
-                self._since_compact = 0
-                self._family.draft.compact()
+            self._settle(self._stream)
+            self._scan(self._stream, chunk)
         elif self._document:
             self._hold(chunk)
         else:
             self._begin(chunk)
 
+    def _settle(self, stream: EventStream) -> None:
+        """Look at what was set aside."""
+        skimmer = self._skimmer
+        if skimmer.pieces:
+            self._read = None
+            for event in skimmer.settle():
+                self._scan(stream, event)
+            self._account(skimmer.handed_bytes)
+
+    def _scan(self, stream: EventStream, chunk: bytes) -> None:
+        stream.feed(chunk)
+        draft = self._family.draft
+        self.terminal = draft.terminal
+        self.output_started = draft.output_started
+        self._skimmer.arm(stream.idle and not draft.terminal)
+        self._account(len(chunk))
+
+    def _account(self, size: int) -> None:
+        self._since_compact += size
+        if self._since_compact > COMPACT_BYTES:
+            self._since_compact = 0
+            self._family.draft.compact()
+
     def reading(self) -> Reading:
         """See `Reader`."""
+        if self._stream is not None:
+            self._settle(self._stream)
         if self._read is None:
             self._read = self._finish()
         return self._read
@@ -114,7 +151,7 @@ class AnswerReader:
             self._says_events and not visible.startswith((b"{", b"["))
         ):
             self._stream = EventStream(self._family.plain, self._event)
-            self._stream.feed(self._start)
+            self._scan(self._stream, self._start)
         else:
             self._hold(self._start)
         self._start = b""
@@ -134,7 +171,9 @@ class AnswerReader:
 
     def _read_document(self, body: bytes) -> None:
         self._document = [body]
-        self._family = self._make()
+        if self._family_used:
+            self._family = self._make()
+        self._family_used = True
         body = body.lstrip().removeprefix(_BOM)
         if self._status >= 400:
             fault, readable = faults.read_fault(self._status, body)

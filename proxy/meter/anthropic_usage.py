@@ -13,6 +13,9 @@ from proxy.model import PartReading, Usage
 _BESIDE = ("compaction", "advisor_message")
 """Iterations that are never in the top-level numbers."""
 
+FAST = "fast"
+"""What `speed` says of an answer in fast mode."""
+
 
 def buckets(said: Mapping[str, Any]) -> Usage | None:
     """Give the disjoint buckets; `None` where no tokens are counted.
@@ -84,3 +87,8 @@ def server_tools(said: Mapping[str, Any]) -> dict[str, int]:
         for name, found in lenient.member(said, "server_tool_use").items()
     }
     return {name: number for name, number in uses.items() if number}
+
+
+def service_tier(said: Mapping[str, Any]) -> str:
+    """Give the tier that served the answer; fast mode, which has prices of its own, stands beside it and is `standard` there."""
+    return FAST if said.get("speed") == FAST else lenient.text(said.get("service_tier"))

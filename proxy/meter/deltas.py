@@ -7,17 +7,33 @@ another text: there is no room left for usage, a finish reason or an error. What
 text makes a line differ, so escaped JSON inside of a text cannot be taken for structure.
 """
 
+from functools import partial
+
 from proxy.meter import lenient
+from proxy.meter.skim import Skimmer, Texts, as_they_are, before
 
 MAX_ENDINGS = 64
 
+ENDS = b"}\n\n"
+"""How the last line of an event ends, whatever it says."""
+
+_BACKSLASH = 0x5C
 _OBFUSCATION = b',"obfuscation":"'
 
 
 class PlainDeltas:
     """Learns from parsed lines and takes the text of lines like them."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        skimmer: Skimmer | None = None,
+        named: bytes = b"",
+        texts: Texts | None = None,
+    ) -> None:
+        """Teach the skimmer, too; `named` is the line before a delta's data, `texts` copes with endings that vary."""
+        self._skimmer = skimmer
+        self._named = named
+        self._texts = texts
         self._head = b"\n"
         """No line has a line end in it: nothing matches yet."""
         self._head_bytes = 0
@@ -32,6 +48,8 @@ class PlainDeltas:
             return False
         start = self._head_bytes
         quote = line.find(b'"', start)
+        if line[quote - 1] == _BACKSLASH:
+            return False
         if self._obfuscated:
             known = line.rfind(b'"', quote, -2) + 1
             if line[quote:known] not in self._endings or not line.endswith(b'"}'):
@@ -60,3 +78,15 @@ class PlainDeltas:
             self._endings.clear()
         if len(self._endings) < MAX_ENDINGS:
             self._endings.add(ending if at < 0 else ending[: at + len(_OBFUSCATION)])
+        if self._skimmer is not None:
+            self._teach(self._skimmer, ending, at)
+
+    def _teach(self, skimmer: Skimmer, ending: bytes, obfuscation: int) -> None:
+        head = self._named + self._head
+        if self._texts is not None:
+            skimmer.learn(head, ENDS, self._texts, self._into)
+        elif obfuscation < 0:
+            skimmer.learn(head, ending + b"\n\n", as_they_are, self._into)
+        else:
+            known = ending[: obfuscation + len(_OBFUSCATION)]
+            skimmer.learn(head, b'"' + ENDS, partial(before, known), self._into)

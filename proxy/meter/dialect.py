@@ -25,6 +25,8 @@ class Operation(msgspec.Struct, frozen=True):
     """The model, where the path names it (Gemini, Bedrock, Azure's deployments), percent-decoded."""
     stream: bool = False
     """The path itself says that the answer is a stream."""
+    names_endpoint: bool = False
+    """The answer may begin with the URL of further calls, which has to lead back here."""
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -9,7 +9,11 @@ from typing import Any
 import msgspec
 
 from proxy.meter import faults, lenient
+from proxy.meter.skim import Skimmer
 from proxy.model import PartReading, Reading, ToolCall, Usage
+
+MAX_TEXT_CHARS = 1 << 15
+"""So much of the text of an answer is kept."""
 
 MAX_TOOL_CALLS = 1000
 MAX_ARGUMENT_BYTES = 1 << 20
@@ -17,32 +21,59 @@ MAX_ARGUMENT_BYTES = 1 << 20
 
 
 class Text:
-    """Counts text that arrives in pieces; a piece is kept by reference and looked at later, many at once."""
+    """Keeps and counts text that arrives in pieces; a piece is kept by reference and looked at later, many at once."""
 
-    __slots__ = ("_folded_chars", "parts")
+    __slots__ = ("_chars", "_deltas", "_kept", "_room", "parts")
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         """Raw JSON string bodies: escaped, without quotes. Whoever reads the stream appends here."""
-        self._folded_chars = 0
+        self._chars = 0
+        self._deltas = 0
+        self._kept: list[str] = []
+        self._room = MAX_TEXT_CHARS
 
     def add(self, text: Any) -> None:
         """Add decoded text, alone or in a list of content parts."""
         if text:
-            self._folded_chars += lenient.string_lengths(text, lenient.NOT_TEXT)
+            self._fold()
+            self._deltas += 1
+            for found in lenient.strings(text, lenient.NOT_TEXT):
+                self._take(found)
 
     def chars(self) -> int:
-        """Count the characters, and let go of what has been counted."""
+        """Count the characters."""
+        self._fold()
+        return self._chars
+
+    def deltas(self) -> int:
+        """Count the pieces that were not empty."""
+        self._fold()
+        return self._deltas
+
+    def text(self) -> str:
+        """Give the text, or its beginning."""
+        self._fold()
+        return "".join(self._kept)
+
+    def _fold(self) -> None:
+        """Decode what has come, and let go of the pieces."""
         if self.parts:
-            self._folded_chars += lenient.characters(self.parts)
+            self._deltas += len(self.parts) - self.parts.count(b"")
+            self._take(lenient.unescape(self.parts))
             self.parts.clear()
-        return self._folded_chars
+
+    def _take(self, text: str) -> None:
+        self._chars += len(text)
+        if self._room > 0:
+            self._kept.append(text[: self._room])
+            self._room -= len(text)
 
 
 class CallDraft:
     """A tool call whose arguments arrive in pieces."""
 
-    __slots__ = ("arguments", "first", "id", "name", "whole")
+    __slots__ = ("_folded", "arguments", "first", "id", "name", "whole")
 
     def __init__(self, call_id: str, name: str) -> None:
         self.id = call_id
@@ -53,11 +84,24 @@ class CallDraft:
         """The arguments as the wire gave them in one piece; they win."""
         self.first = b""
         """What the arguments are if no piece of them comes."""
+        self._folded = 0
 
     def add(self, arguments: Any) -> None:
         """Add a decoded piece of the arguments."""
-        if isinstance(arguments, str):
+        if isinstance(arguments, str) and arguments:
             self.arguments.append(lenient.escape(arguments))
+
+    def deltas(self) -> int:
+        """Count the pieces that were not empty."""
+        return self._folded + len(self.arguments) - self.arguments.count(b"")
+
+    def fold(self, room: int) -> int:
+        """Join the pieces, in this room; give how much they would take."""
+        folded = self.deltas()
+        joined = b"".join(self.arguments)
+        self.arguments[:] = [joined[:room]]
+        self._folded = folded - bool(self.arguments[0])
+        return len(joined)
 
     def bytes(self) -> bytes:
         """Give the arguments so far."""
@@ -71,6 +115,8 @@ class Draft:
 
     def __init__(self, status: int) -> None:
         self._status = status
+        self.skimmer = Skimmer()
+        """What a family that knows its deltas by their ends teaches, so that most of them pass unread."""
         self.terminal = False
         self.output_started = False
         self.truncated = False
@@ -91,6 +137,9 @@ class Draft:
         self.calls: dict[Any, CallDraft] = {}
         self.fault: faults.Fault | None = None
         self.error_in_stream = False
+        self.error_answer = False
+        self.open_ended = False
+        """A stream of this answer may end without a terminal event."""
 
     def identify(self, response_id: Any, model: Any) -> None:
         """Keep the first id and the first model that are not empty."""
@@ -128,10 +177,9 @@ class Draft:
         self.reasoning.chars()
         room = MAX_ARGUMENT_BYTES
         for call in self.calls.values():
-            joined = b"".join(call.arguments)
-            self.truncated |= len(joined) > room
-            call.arguments[:] = [joined[:room]]
-            room -= len(call.arguments[0])
+            size = call.fold(room)
+            self.truncated |= size > room
+            room -= min(size, room)
 
     def reading(self, *, expects_terminal: bool) -> Reading:
         """Give it as a value."""
@@ -152,11 +200,17 @@ class Draft:
             error_type=fault.error_type,
             error_code=fault.code,
             error_in_stream=self.error_in_stream,
-            expects_terminal=expects_terminal,
+            error_answer=self.error_answer,
+            expects_terminal=expects_terminal and not self.open_ended,
             terminal=self.terminal,
             output_chars=self.output.chars()
             + sum(len(call.arguments.decode(errors="replace")) for call in calls),
             reasoning_chars=self.reasoning.chars(),
+            output_text=self.output.text(),
+            reasoning_text=self.reasoning.text(),
+            output_deltas=self.output.deltas()
+            + sum(call.deltas() for call in self.calls.values()),
+            reasoning_deltas=self.reasoning.deltas(),
             deferred=self.deferred,
             malformed=self.malformed or self.truncated,
         )

@@ -46,6 +46,28 @@ _BY_CODE = {
     "invalid_prompt": ErrorType.INVALID_REQUEST,
 }
 
+_BY_EXCEPTION = {
+    "ThrottlingException": ErrorType.RATE_LIMITED,
+    "TooManyRequestsException": ErrorType.RATE_LIMITED,
+    "ServiceQuotaExceededException": ErrorType.QUOTA,
+    "AccessDeniedException": ErrorType.AUTH,
+    "ExpiredTokenException": ErrorType.AUTH,
+    "IncompleteSignatureException": ErrorType.AUTH,
+    "InvalidSignatureException": ErrorType.AUTH,
+    "MissingAuthenticationTokenException": ErrorType.AUTH,
+    "UnrecognizedClientException": ErrorType.AUTH,
+    "ResourceNotFoundException": ErrorType.NOT_FOUND,
+    "ConflictException": ErrorType.INVALID_REQUEST,
+    "ValidationException": ErrorType.INVALID_REQUEST,
+    "ModelNotReadyException": ErrorType.OVERLOADED,
+    "ServiceUnavailableException": ErrorType.OVERLOADED,
+    "InternalServerException": ErrorType.SERVER_ERROR,
+    "ModelErrorException": ErrorType.SERVER_ERROR,
+    "ModelStreamErrorException": ErrorType.SERVER_ERROR,
+    "ModelTimeoutException": ErrorType.SERVER_ERROR,
+}
+"""AWS: the name says more than the status, which is 4xx for a model that failed (424) or took too long (408)."""
+
 _BY_STATUS = {
     401: ErrorType.AUTH,
     402: ErrorType.QUOTA,
@@ -120,6 +142,9 @@ def _word(found: Any) -> str:
 
 
 def _error_type(status: int, words: list[str], message: str) -> ErrorType:
+    named = [_BY_EXCEPTION[word] for word in words if word in _BY_EXCEPTION]
+    if named:
+        return named[0]
     known = [_BY_CODE[word] for word in words if word in _BY_CODE]
     if ErrorType.QUOTA in known or message.startswith(_SPENT):
         return ErrorType.QUOTA

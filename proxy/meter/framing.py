@@ -46,6 +46,17 @@ class EventStream:
         self.truncated = False
         """A line or event was longer than the cap and is missing."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether an event has just ended and nothing of the next one is there."""
+        return not (
+            self._waiting
+            or self._data_bytes
+            or self._name
+            or self._after_cr
+            or self._overlong
+        )
+
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
         if self._after_cr or b"\r" in chunk:

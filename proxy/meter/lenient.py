@@ -5,6 +5,7 @@ values mean.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,14 +30,21 @@ NOT_TEXT = frozenset(
         "encrypted_content",
         "signature",
         "media_type",
+        "bytes",
+        "redactedContent",
     )
 )
 """Members of messages whose strings are no prompt text: names of things, and media in base64."""
 
-_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
 _decode_any = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_decode_text = msgspec.json.Decoder(str).decode
+_TEXT = msgspec.json.Decoder(str)
+_decode_text = _TEXT.decode
 
 
 def load(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
@@ -44,10 +52,17 @@ def load(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
         return decoder.decode(data)
     except UNREADABLE:
-        repaired = _LONE_SURROGATE.sub(rb"\\ufffd", data)
+        repaired = _without_halves(data)
         if repaired == data:
             raise
         return decoder.decode(repaired)
+
+
+def _without_halves(data: bytes) -> bytes:
+    """Replace the halves of surrogate pairs that stand alone."""
+    if _SURROGATE.search(data) is None:
+        return data
+    return _ESCAPE.sub(lambda e: rb"\ufffd" if e["half"] else e[0], data)
 
 
 def value(raw: msgspec.Raw) -> Any:
@@ -82,6 +97,8 @@ def text(found: Any) -> str:
 
 def count(found: Any) -> int | None:
     """Give a count that can be believed: whole, not negative, not absurd."""
+    if found is None:
+        return None
     if isinstance(found, float) and found.is_integer():
         found = int(found)
     if (
@@ -100,11 +117,26 @@ def characters(raw_parts: list[bytes]) -> int:
 
 def unescape(raw_parts: list[bytes]) -> str:
     """Give the text that stands in pieces as raw JSON; where the escapes are broken, the bytes as they are."""
-    joined = b"".join(raw_parts)
     try:
-        return _decode_text(b'"' + joined + b'"')
+        return _decode_text(b'"%b"' % b"".join(raw_parts))
     except UNREADABLE:
-        return joined.decode("utf-8", "replace")
+        return "".join(map(_unescape_alone, raw_parts))
+
+
+def _unescape_alone(raw: bytes) -> str:
+    try:
+        return load(_TEXT, b'"%b"' % raw)
+    except UNREADABLE:
+        return raw.decode("utf-8", "replace")
+
+
+def is_text(raw: bytes) -> bool:
+    """Whether these bytes can stand between the quotes of a JSON string."""
+    try:
+        _decode_text(b'"%b"' % raw)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def escape(found: str) -> bytes:
@@ -112,15 +144,23 @@ def escape(found: str) -> bytes:
     return _encode(found)[1:-1]
 
 
-def string_lengths(found: Any, skip: frozenset[str]) -> int:
-    """Sum the lengths of all strings in a decoded value, except under the keys to skip."""
-    total, todo = 0, [found]
+def strings(found: Any, skip: frozenset[str]) -> Iterator[str]:
+    """Give all strings in a decoded value, in their order, except under the keys to skip."""
+    if isinstance(found, str):
+        yield found
+        return
+    todo = [found]
     while todo:
         node = todo.pop()
         if isinstance(node, str):
-            total += len(node)
+            yield node
         elif isinstance(node, dict):
-            todo.extend(child for key, child in node.items() if key not in skip)
+            children = [child for key, child in node.items() if key not in skip]
+            todo.extend(reversed(children))
         elif isinstance(node, list):
-            todo.extend(node)
-    return total
+            todo.extend(reversed(node))
+
+
+def string_lengths(found: Any, skip: frozenset[str]) -> int:
+    """Sum the lengths of all strings in a decoded value, except under the keys to skip."""
+    return sum(map(len, strings(found, skip)))

@@ -1,11 +1,10 @@
-"""Finds what a model costs, in a table that was compiled from genai-prices.
+"""Finds a model in a table that was compiled from genai-prices.
 
-What lives here: the table, how providers and models are recognised in it (as genai-prices does), and the price of last resort. What
-does not: how the table is made (`scripts/compile_prices.py`) and the arithmetic (`rates.py`).
+What lives here: the table, and how providers and models are recognised in it (as genai-prices does). What does not: how the table is made
+(`cli/price_compiler.py`), what a call costs (`book.py`, `rates.py`).
 """
 
 import re
-from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from importlib import resources
@@ -13,22 +12,10 @@ from typing import Any
 
 import msgspec
 
-from proxy.meter.rates import PriceLine, Rates, Schedule, cost_of
-from proxy.model import Cost, CostSource, Usage
+from proxy.meter.rates import PriceLine
+from proxy.providers import SELF_HOSTED, price_id
 
-SELF_HOSTED = frozenset(
-    {
-        "vllm",
-        "llama.cpp",
-        "llama_cpp",
-        "llamacpp",
-        "ollama",
-        "lmstudio",
-        "sglang",
-        "tgi",
-    }
-)
-"""Nobody bills these by the token: the same model's price elsewhere would be a wrong one."""
+__all__ = ["MODEL_CHARS", "SELF_HOSTED", "Entry", "PriceTable"]
 
 MODEL_CHARS = 256
 """A longer model name is not looked up."""
@@ -46,6 +33,7 @@ class _Model(msgspec.Struct, frozen=True):
     window: int | None = None
     prices: list[PriceLine] = []
     variants: list[PriceLine] = []
+    least_seconds: int = 0
 
 
 class _Provider(msgspec.Struct, frozen=True):
@@ -64,27 +52,35 @@ class _Name(msgspec.Struct, frozen=True):
 class _Table(msgspec.Struct, frozen=True):
     version: str
     providers: list[_Provider]
+    instead_of: str = ""
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True):
     """A model that was found."""
 
     id: str
+    """The table's own name of it."""
     window: int | None
-    schedule: Schedule
+    prices: list[PriceLine]
+    variants: list[PriceLine]
     own: bool
     """Not found through another provider, whose service tiers would not hold here."""
+    least_seconds: int = 0
+    """Audio is billed as if it lasted so long at least."""
 
 
 class PriceTable:
-    """Prices each call once, exactly, and says by which table."""
+    """Says what the table says of a model."""
 
     def __init__(self, table: _Table) -> None:
         self.version = table.version
-        """What `price_version` says of a cost that was computed here."""
+        """What `price_version` says of a cost that was computed from it."""
+        self.instead_of = table.instead_of
+        """The release's own table that this one was downloaded to replace; empty for a release's own."""
         self._providers = {provider.id: provider for provider in table.providers}
         self._models: dict[str, list[_Model]] = {}
-        self._find = lru_cache(_LOOKUPS)(self._search)
+        self.find = lru_cache(_LOOKUPS)(self._search)
+        """Give what (provider, model) leads to, or `None`."""
 
     @classmethod
     def parse(cls, data: bytes) -> "PriceTable":
@@ -98,33 +94,14 @@ class PriceTable:
             resources.files("proxy.meter").joinpath("price_table.json").read_bytes()
         )
 
-    def price(
-        self,
-        provider: str,
-        model: str,
-        usage: Usage,
-        at_us: int,
-        service_tier: str = "",
-        uses: Sequence[tuple[str, int]] = (),
-    ) -> Cost:
-        """Price a usage at a moment; `unpriced` where the model is not known.
-
-        `uses` are the server-run tools of `Reading.server_tool_uses`.
-        """
-        entry = self._find(provider, model)
-        if entry is None:
-            return Cost(source=CostSource.UNPRICED)
-        rates = entry.schedule.rates(at_us, _context(service_tier) if entry.own else {})
-        return cost_of(usage, rates, uses, CostSource.COMPUTED, self.version)
-
     def context_window(self, provider: str, model: str) -> int | None:
         """Give how many tokens the model reads at most."""
-        entry = self._find(provider, model)
+        entry = self.find(provider, model)
         return entry.window if entry else None
 
     def model_id(self, provider: str, model: str) -> str | None:
         """Give the table's own name of a model: one of a fixed set, fit for a label."""
-        entry = self._find(provider, model)
+        entry = self.find(provider, model)
         return entry.id if entry else None
 
     def models(self) -> frozenset[str]:
@@ -135,11 +112,29 @@ class PriceTable:
             for name in msgspec.json.decode(provider.models, type=list[_Name])
         )
 
-    def _search(self, provider: str, model: str) -> _Entry | None:
+    def read_whole(self) -> int:
+        """Read what is otherwise read when it is first asked for, and give the number of models; raises as `parse`, and `re.error`."""
+        models = [m for each in self._providers.values() for m in self._models_of(each)]
+        for rule in (
+            *(m.match for m in models),
+            *(p.match for p in self._providers.values()),
+            *(p.models_like for p in self._providers.values()),
+        ):
+            _matches(rule, "")
+        return len(models)
+
+    def names(self) -> dict[str, list[str]]:
+        """Give the table's names of all models, by provider."""
+        return {
+            name: [model.id for model in self._models_of(provider)]
+            for name, provider in self._providers.items()
+        }
+
+    def _search(self, provider: str, model: str) -> Entry | None:
         name, reference = provider.strip().lower(), model.lower()
         if len(model) > MODEL_CHARS or name in SELF_HOSTED:
             return None
-        home = self._provider(name)
+        home = self._provider(price_id(name)) or self._provider(name)
         if home is None:
             home, reference = self._guess(reference)
         if home is None:
@@ -163,7 +158,7 @@ class PriceTable:
             None,
         ), reference
 
-    def _search_in(self, home: _Provider, reference: str) -> _Entry | None:
+    def _search_in(self, home: _Provider, reference: str) -> Entry | None:
         others = (
             self._providers[name]
             for name in home.falls_back_to
@@ -172,8 +167,14 @@ class PriceTable:
         for provider in (home, *others):
             for model in self._models_of(provider):
                 if _matches(model.match, reference):
-                    schedule = Schedule(model.prices, model.variants)
-                    return _Entry(model.id, model.window, schedule, provider is home)
+                    return Entry(
+                        model.id,
+                        model.window,
+                        model.prices,
+                        model.variants,
+                        provider is home,
+                        model.least_seconds,
+                    )
         return None
 
     def _models_of(self, provider: _Provider) -> list[_Model]:
@@ -183,38 +184,6 @@ class PriceTable:
                 provider.models, type=list[_Model]
             )
         return models
-
-
-def assumed(
-    usage: Usage, input_usd_per_mtok: float, output_usd_per_mtok: float
-) -> Cost:
-    """Price a usage whose model nobody knows, by the settings' rates for all input and all output."""
-    return cost_of(
-        usage,
-        _assumed_rates(input_usd_per_mtok, output_usd_per_mtok),
-        (),
-        CostSource.ASSUMED,
-        "assumed",
-    )
-
-
-@lru_cache(16)
-def _assumed_rates(input_usd_per_mtok: float, output_usd_per_mtok: float) -> Rates:
-    return Rates.read(
-        {"input": repr(input_usd_per_mtok), "output": repr(output_usd_per_mtok)}
-    )
-
-
-def _context(service_tier: str) -> Mapping[str, str]:
-    """Say in genai-prices' words what a service tier means: batch and fast mode are told apart from tiers there."""
-    if not service_tier:
-        return {}
-    context = {"service_tier": service_tier}
-    if service_tier == "batch":
-        context["processing"] = "batch"
-    if service_tier == "fast":
-        context["speed"] = "fast"
-    return context
 
 
 def _matches(rule: Rule, text: str) -> bool:

@@ -1,58 +1,56 @@
 """What tokens cost at a moment, in whole numbers.
 
 What lives here: rates of one model with their time windows, service tiers and steps by context, and the sum that makes a `Cost` of a
-`Usage`. What does not: how the model is found; see `prices.py`.
+`Usage`. What does not: how the model is found (`prices.py`), what the units are called (`proxy/units.py`), changes to rates (`terms.py`).
 
-A rate is an integer of 1e-24 USD for one token, so that every price with up to 18 decimals for a million tokens is exact. Rounding
-happens once a part, half-even, to the pico-dollar.
+A rate is an integer of 1e-24 USD for one token, so that every price with up to 18 decimals for a million tokens is exact; fees are finer
+(`_FEE_PIECES`), since an hour of audio is divided by 3,600. Rounding happens once a part, half-even, to the pico-dollar.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 
 import msgspec
 
 from proxy.model import Cost, CostSource, Usage
+from proxy.units import BUCKET_UNITS, DETAIL_UNITS, FEE_UNITS, pieces_per_price
+
+__all__ = [
+    "BUCKET_UNITS",
+    "DETAIL_UNITS",
+    "FEE_UNITS",
+    "Billed",
+    "PriceLine",
+    "Rate",
+    "RateText",
+    "Rates",
+    "Schedule",
+    "cost_of",
+    "half_even",
+]
 
 RateText = str | tuple[str, list[tuple[int, str]]]
 """Dollars for a million tokens; or that, and what it becomes beyond so many input tokens."""
 
+Uses = Sequence[tuple[str, int]]
+"""Names and counts."""
+
 _UNITS_PER_PICO = 10**12
 _DAY_US = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
-
-BUCKET_UNITS: tuple[tuple[str, ...], ...] = (
-    ("input",),
-    ("cache_read", "input"),
-    ("cache_write", "input"),
-    ("cache_write_1h", "cache_write", "input"),
-    ("output",),
-    ("output_reasoning", "output"),
-    ("input_audio", "input"),
-    ("output_audio", "output"),
-    ("input_image", "input"),
-)
-"""For each bucket of `Usage`: the units that price it; the first that has a rate does."""
-
-FEE_UNITS: Mapping[str, str] = {
-    "request": "requests_kcount",
-    "web_search": "web_searches_kcount",
-    "file_search": "storage_searches_kcount",
-    "x_search": "social_searches_kcount",
-    "code_execution": "code_executions_kcount",
-}
-"""For each thing that is billed by use: its unit, dollars for a thousand."""
+_DECIMALS = 18
+_FEE_PIECES = 3_600 * 10**9
+"""All numbers of pieces that a fee may be for divide this: fees are integers of 1e-18 USD for so many."""
 
 _USE_SUFFIXES = re.compile("_(?:calls?|requests?|uses?)$")
 """Families name the same tool differently: `web_search_call`, `web_search_requests`."""
 
 _INPUT_BUCKETS = (0, 1, 2, 3, 6, 8)
-_TOKEN_DECIMALS, _FEE_DECIMALS = 18, 21
 
 
-class PriceLine(msgspec.Struct, frozen=True):
+class PriceLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """Rates, and when they hold."""
 
     usd: dict[str, RateText]
@@ -82,38 +80,47 @@ class Rates(msgspec.Struct, frozen=True):
     """All rates of a model at one moment; what has none costs nothing, as with genai-prices."""
 
     buckets: tuple[Rate, ...]
+    details: dict[str, tuple[int, Rate]]
+    """Sorts of tokens with another price than the rest of their bucket: which bucket, and the rate."""
     fees: dict[str, Rate]
 
     @classmethod
     def read(cls, usd: Mapping[str, RateText]) -> "Rates":
         """Read the rates by unit."""
-        buckets = tuple(
-            _read_rate(_first(usd, units), _TOKEN_DECIMALS) for units in BUCKET_UNITS
-        )
-        fees = {
-            name: _read_rate(usd[unit], _FEE_DECIMALS)
-            for name, unit in FEE_UNITS.items()
-            if unit in usd
+        buckets = tuple(_token_rate(usd, units) for units in BUCKET_UNITS)
+        details = {
+            name: (bucket, rate)
+            for name, (bucket, units) in DETAIL_UNITS.items()
+            if (rate := _token_rate(usd, units)) != buckets[bucket]
         }
-        return cls(buckets, fees)
+        fees = {
+            name: _fee(usd[unit], unit)
+            for name, units in FEE_UNITS.items()
+            if (unit := next((each for each in units if each in usd), ""))
+        }
+        return cls(buckets, details, fees)
 
 
-def _first(usd: Mapping[str, RateText], units: tuple[str, ...]) -> RateText:
-    return next((usd[unit] for unit in units if unit in usd), "0")
+def _token_rate(usd: Mapping[str, RateText], units: tuple[str, ...]) -> Rate:
+    return _read_rate(next((usd[unit] for unit in units if unit in usd), "0"), 1)
 
 
-def _read_rate(text: RateText, decimals: int) -> Rate:
+def _fee(text: RateText, unit: str) -> Rate:
+    return _read_rate(text, _FEE_PIECES // pieces_per_price(unit))
+
+
+def _read_rate(text: RateText, factor: int) -> Rate:
     if isinstance(text, str):
-        return Rate(_scaled(text, decimals))
+        return Rate(_scaled(text, factor))
     base, steps = text
     return Rate(
-        _scaled(base, decimals),
-        tuple((start, _scaled(price, decimals)) for start, price in steps),
+        _scaled(base, factor),
+        tuple((start, _scaled(price, factor)) for start, price in steps),
     )
 
 
-def _scaled(text: str, decimals: int) -> int:
-    return int(Decimal(text).scaleb(decimals))
+def _scaled(text: str, factor: int) -> int:
+    return int(Decimal(text).scaleb(_DECIMALS)) * factor
 
 
 class _Span(msgspec.Struct, frozen=True):
@@ -186,25 +193,32 @@ class Schedule:
         return Rates.read(usd)
 
 
-def cost_of(
-    usage: Usage,
-    rates: Rates,
-    uses: Sequence[tuple[str, int]],
-    source: CostSource,
-    version: str,
-) -> Cost:
-    """Price a usage: a part is `None` where none of its buckets is known."""
-    counts = usage.buckets()
+class Billed(msgspec.Struct, frozen=True):
+    """What an answer is billed for."""
+
+    usage: Usage
+    details: Uses = ()
+    """Tokens inside of a bucket, by the names of `DETAIL_UNITS`; counted within their bucket, never beyond it."""
+    uses: Uses = ()
+    """What is billed by use beside tokens: `Reading.server_tool_uses`."""
+    at_us: int = 0
+    """When, in microseconds since the epoch."""
+    service_tier: str = ""
+
+
+def cost_of(billed: Billed, rates: Rates, source: CostSource, version: str) -> Cost:
+    """Price an answer: a part is `None` where none of its buckets is known."""
+    counts = billed.usage.buckets()
     size = sum(counts[index] or 0 for index in _INPUT_BUCKETS)
     amounts = [
         None if count is None else count * rate.at(size)
         for count, rate in zip(counts, rates.buckets, strict=True)
     ]
-    requests = [("request", 1)] if any(count is not None for count in counts) else []
-    named = [(_USE_SUFFIXES.sub("", name), count) for name, count in uses]
+    if billed.details and rates.details:
+        _reprice(amounts, counts, billed.details, rates, size)
     fees = [
         count * rates.fees[name].at(size)
-        for name, count in (*requests, *named)
+        for name, count in _fees(billed, counts)
         if name in rates.fees
     ]
     return Cost(
@@ -214,10 +228,41 @@ def cost_of(
         cache_write=_part(amounts[2], amounts[3]),
         output=_part(amounts[4], amounts[7]),
         reasoning=_part(amounts[5]),
-        other=_part(*fees),
+        other=half_even(sum(fees), _FEE_PIECES * 10**6) if fees else None,
         rate_input=half_even(rates.buckets[0].at(size), _UNITS_PER_PICO),
         price_version=version,
     )
+
+
+def _reprice(
+    amounts: list[int | None],
+    counts: Sequence[int | None],
+    details: Uses,
+    rates: Rates,
+    size: int,
+) -> None:
+    """Let tokens that have a price of their own cost that instead of their bucket's."""
+    left = list(counts)
+    for name, count in details:
+        if name not in rates.details:
+            continue
+        bucket, rate = rates.details[name]
+        amount, most = amounts[bucket], left[bucket]
+        if amount is None or most is None:
+            continue
+        count = min(count, most)
+        left[bucket] = most - count
+        amounts[bucket] = amount + count * (
+            rate.at(size) - rates.buckets[bucket].at(size)
+        )
+
+
+def _fees(billed: Billed, counts: Sequence[int | None]) -> Iterable[tuple[str, int]]:
+    """Give what is billed by use; the request itself, where anything was counted."""
+    if billed.uses or any(count is not None for count in counts):
+        yield "request", 1
+    for name, count in billed.uses:
+        yield _USE_SUFFIXES.sub("", name), count
 
 
 def _part(*amounts: int | None) -> int | None:

@@ -12,19 +12,22 @@ from proxy.model import Reading
 
 
 class Unread:
-    """A reader that keeps nothing."""
+    """A reader that keeps nothing, and says what was known before."""
 
     terminal = False
     output_started = False
     held_bytes = 0
     truncated = False
 
+    def __init__(self, known: Reading | None = None) -> None:
+        self._known = known or Reading()
+
     def feed(self, chunk: bytes) -> None:
         """See `Reader`."""
 
     def reading(self) -> Reading:
         """See `Reader`."""
-        return Reading()
+        return self._known
 
 
 class _Errors:

@@ -38,6 +38,8 @@ class Ask(msgspec.Struct, frozen=True):
     max_output_tokens: int | None = None
     well_formed: bool = True
     """Whether the body could be read as this family's request."""
+    awaited: tuple[str, ...] = ()
+    """Ids of the messages that the answer must bring (MCP)."""
 
 
 class PartReading(msgspec.Struct, frozen=True):
@@ -70,12 +72,20 @@ class Reading(msgspec.Struct, frozen=True):
     error_code: str = ""
     error_in_stream: bool = False
     """An error event came after a 200."""
+    error_answer: bool = False
+    """The answer came whole, with a 200, and is an error in the protocol's own words (MCP); `error_type` says whose fault."""
     expects_terminal: bool = False
     """This kind of answer ends with a terminal event; its absence means that it was cut."""
     terminal: bool = False
     output_chars: int = 0
     """Characters of visible output and tool arguments; the basis of an estimate for a cut stream."""
     reasoning_chars: int = 0
+    output_text: str = ""
+    """The visible output, or its beginning; bounded. Never written down as it is."""
+    reasoning_text: str = ""
+    output_deltas: int = 0
+    """In how many pieces a stream brought visible output and tool arguments: many providers send each token on its own."""
+    reasoning_deltas: int = 0
     deferred: bool = False
     """The answer is only accepted (a background response): its tokens come with a later GET."""
     malformed: bool = False

@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     """The agent got the whole answer, the terminal event included."""
     REJECTED = "rejected"
-    """The upstream answered 4xx."""
+    """The upstream answered 4xx, or the same in its protocol's own words (MCP)."""
     UPSTREAM_ERROR = "upstream_error"
     """The upstream answered 5xx, sent an error inside a 200, could not be reached, or broke HTTP."""
     UPSTREAM_ABORT = "upstream_abort"

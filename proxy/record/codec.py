@@ -1,6 +1,6 @@
 """The records of one exchange and their bytes.
 
-What lives here: `Open`, `Close`, `End` and `Event`, and how they become the payload of a spool frame. What does not:
+What lives here: `Open`, `Close`, `End`, `Event` and `Price`, and how they become the payload of a spool frame. What does not:
 framing, files and locks (`spool.py`), rows (`exporters/enrich/rows.py`).
 
 A payload is MessagePack: a map with the tag in `t` and only the fields that differ from their defaults. Fields may be
@@ -151,7 +151,20 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t", tag=
     detail: str = ""
 
 
-Record = Open | Close | End | Event
+class Price(msgspec.Struct, frozen=True, tag_field="t", tag="p"):
+    """What a `price_version` means for a model; comes before the first `Close` that names it, and again now and then."""
+
+    price_version: str
+    provider: str
+    model: str
+    """The name that was priced: the model served, or the one asked for."""
+    ts_us: int
+    """When it was first used since the last such record; microseconds since the epoch."""
+    terms: str
+    """JSON: the table's own name of the model, and its rates in dollars by unit, with tiers, times and variants."""
+
+
+Record = Open | Close | End | Event | Price
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
@@ -162,7 +175,7 @@ class _Tag(msgspec.Struct):
 
 
 _tag_decoder = msgspec.msgpack.Decoder(_Tag)
-KNOWN_TAGS = frozenset({"o", "c", "e", "v"})
+KNOWN_TAGS = frozenset({"o", "c", "e", "v", "p"})
 
 
 def encode(record: Record) -> bytes:

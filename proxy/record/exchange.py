@@ -20,7 +20,7 @@ from proxy.model import (
     Usage,
     UsageSource,
 )
-from proxy.record.codec import Close, End, Open, PartUsage
+from proxy.record.codec import Close, End, Open, PartUsage, Price
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -31,6 +31,10 @@ class Settlement(msgspec.Struct, frozen=True):
     cost: Cost = Cost()
     parts: tuple[PartUsage, ...] = ()
     ctx_window: int | None = None
+    prices: tuple[Price, ...] = ()
+    """What its price versions mean, where that must be written down first."""
+    unknown_models: tuple[str, ...] = ()
+    """Models without a price, where that is worth an event."""
 
 
 @dataclass(slots=True)
@@ -64,6 +68,8 @@ class Exchange:
     http_status: int | None = None
     request_id: str = ""
     ratelimits: RateLimits = field(default_factory=RateLimits)
+    verdict: tuple[str, str, str] = ("", "", "")
+    """The policy that judged, what it did, and why."""
     altered: list[str] = field(default_factory=list)
     closed: Close | None = None
     ended: End | None = None
@@ -106,6 +112,9 @@ class Exchange:
             parts=settlement.parts,
             ctx_window=settlement.ctx_window,
             altered=tuple(self.altered),
+            verdict_policy=self.verdict[0],
+            verdict_action=self.verdict[1],
+            verdict_reason=self.verdict[2],
         )
         return self.closed
 

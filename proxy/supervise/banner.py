@@ -18,7 +18,9 @@ class Banner:
     proxy_url: str = ""
     """Base URL of the data port, without a slash at the end."""
     routes: Sequence[str] = ()
-    """Routes from the settings; the built-in ones have lines of their own."""
+    """Routes from the settings; `openai` and `anthropic` have lines of their own."""
+    providers: Sequence[str] = ()
+    """Built-in routes; all but these two share one line."""
     admin_url: str = ""
     store_url: str = ""
     admin_token_needed: bool = False
@@ -52,14 +54,17 @@ class Banner:
         return "\n".join(lines) + "\n"
 
     def _base_urls(self) -> list[str]:
+        own_lines = ("openai", "anthropic")
+        others = ", ".join(name for name in self.providers if name not in own_lines)
         return [
             f"OPENAI_BASE_URL={self.proxy_url}/openai/v1",
             f"ANTHROPIC_BASE_URL={self.proxy_url}/anthropic",
             *(
                 f"{self.proxy_url}/{route}"
                 for route in self.routes
-                if route not in ("openai", "anthropic")
+                if route not in own_lines
             ),
+            *([f"{self.proxy_url}/PROVIDER/... for {others}"] if others else []),
         ]
 
     def _addresses(self) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ kept (`registry.py`), the families' specifications (`specs.py`), metrics of poli
 from collections.abc import Mapping, Set
 
 from proxy.model import CostSource, Kind, Outcome, Usage, UsageSource
+from proxy.providers import SELF_HOSTED
 from proxy.record.codec import Close, End, Event, Open
 from proxy.telemetry import specs
 from proxy.telemetry.registry import OTHER, Labels, Registry
@@ -114,6 +115,10 @@ class ExchangeMeters:
         """Say whether the last reload of the settings was taken."""
         self._reload.set((), int(succeeded))
 
+    def know(self, models: Set[str]) -> None:
+        """Take new names that models may have as a label; those known before keep theirs."""
+        self._models = self._models | models
+
     def _who(self, tenant: str, agent: str) -> Labels:
         """Bound the number of names; later ones share one series."""
         who = (tenant, agent)
@@ -168,7 +173,9 @@ class ExchangeMeters:
             self._estimated.add(
                 (opened.route, "no_usage" if is_whole else ended.outcome)
             )
-        if close.cost.source in (CostSource.ASSUMED, CostSource.UNPRICED):
+        # That nobody bills a self-hosted model is no gap in our knowledge.
+        unpriced = close.cost.source in (CostSource.ASSUMED, CostSource.UNPRICED)
+        if unpriced and opened.provider not in SELF_HOSTED:
             self._unpriced.add((model,))
 
     def _note_ratelimits(self, where: Labels, close: Close) -> None:

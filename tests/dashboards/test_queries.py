@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from exporters.enrich.columns import StepRow
+from exporters.enrich.columns import PriceRow, StepRow
 from exporters.enrich.rows import encode_rows
 from tests.helpers.store import StoreProcess
 
@@ -37,6 +37,7 @@ def steps(now: str) -> list[StepRow]:
         model_served="gpt-1",
         cost_usd="0.500000000000",
         cost_source="computed",
+        price_version="v1",
     )
     failed = replace(
         llm,
@@ -120,3 +121,12 @@ def test_tools_have_their_failures_and_a_denominator(rows: StoreProcess) -> None
 
 def test_the_latest_steps_leave_out_parts(rows: StoreProcess) -> None:
     assert len(ask(rows, "latest_steps")) == 4
+
+
+def test_each_spend_has_the_terms_that_it_was_priced_by(rows: StoreProcess) -> None:
+    price = PriceRow(price_version="v1", model="gpt-1", terms='{"prices":[]}')
+    body = b"INSERT INTO prices FORMAT JSONEachRow\n" + encode_rows([price, price])
+    assert rows.write(body).status == 200
+    found = {row["model_served"]: row for row in ask(rows, "what_prices_meant")}
+    assert (found["gpt-1"]["usd"], found["gpt-1"]["terms"]) == (0.5, '{"prices":[]}')
+    assert (found["gpt-2"]["source"], found["gpt-2"]["terms"]) == ("assumed", "")

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import struct
+from pathlib import Path
 
 import pytest
 
+from proxy.config import RouteSettings
 from tests.helpers.client import RawClient
+from tests.helpers.counted import counted
 from tests.helpers.origin import Exchange, RawOrigin, always
-from tests.helpers.proxy import Proxy
+from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.websocket import HANDSHAKE, UPGRADE, accept, frame, upgraded
 from tests.helpers.wire import WAIT_SECONDS, request, response
 
@@ -197,3 +200,32 @@ async def test_H24_when_one_side_resets_the_other_is_closed(
         else:
             assert await client.rest() == b""
     assert len((await proxy.only()).ends) == 1
+
+
+async def test_H24_what_a_websocket_to_a_model_spends_is_told_to_be_unmetered(
+    origin: RawOrigin, data_dir: Path
+) -> None:
+    said = frame(1, b'{"type":"response.done","usage":{"output_tokens":7}}', mask=None)
+
+    async def answer(exchange: Exchange) -> None:
+        await accept(exchange, said)
+        exchange.close()
+
+    origin.handler = answer
+    live = RouteSettings(url=origin.url, kind="llm", provider="openai", websocket=True)
+    settings = settings_for(data_dir, origin, routes={"live": live})
+    async with running(settings) as proxy:
+        async with await proxy.connect() as client:
+            await client.send(
+                request(b"/live/v1/realtime?model=gpt-realtime", *UPGRADE)
+            )
+            assert (await client.head()).status == 101
+            assert await client.rest() == said
+        recorded = await proxy.only()
+        assert proxy.worker is not None
+        unmetered = counted(proxy.worker.telemetry, "tacho_unmetered_total")
+    assert unmetered == {("live", "http"): 1}
+    close = recorded.close
+    assert (close.http_status, close.usage_source) == (101, "none")
+    assert (close.cost.total(), close.response_bytes) == (None, len(said))
+    assert (recorded.open.is_step, recorded.end.outcome) == (True, "completed")

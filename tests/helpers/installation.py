@@ -52,7 +52,7 @@ class Installation:
     """One data directory and one data port; the product on it may be started again and again."""
 
     def __init__(self, place: Path, upstream_url: str, **settings: Any) -> None:
-        """`settings` are top-level keys of the settings file."""
+        """`settings` are top-level keys of the settings file, and `providers` names of more routes."""
         self.place = place
         self.data_dir = Path(settings.pop("data_dir", place / "data"))
         self.port = free_port()
@@ -61,6 +61,9 @@ class Installation:
             "openai": {"url": upstream_url},
             "anthropic": {"url": upstream_url},
             "tool": {"url": upstream_url, "kind": "tool"},
+        }
+        routes |= {
+            name: {"url": upstream_url} for name in settings.pop("providers", ())
         }
         document = {
             "listen": f"127.0.0.1:{self.port}",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proxy.identify.runs import RunCounter, RunLimits
 from proxy.meter.billed import BilledResponses
 from proxy.model import Outcome, Usage
-from proxy.record.codec import Close, End, Event, Open, Record, encode
+from proxy.record.codec import Close, End, Event, Open, Price, Record, encode
 from proxy.record.spool import SpoolWriter
 from proxy.recovery import Memory
 from proxy.telemetry import ExchangeMeters, Registry
@@ -50,6 +50,8 @@ class Life:
             case End():
                 opened, closed = self.pending.pop(record.attempt_id)
                 self.meters.apply(opened, closed, record)
+            case Price():
+                pass
             case Event():
                 self.meters.event(record)
 

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,8 @@ from proxy.forward.connect import Connector
 from proxy.forward.pool import Pool
 from proxy.identify.runs import RunCounter, RunLimits
 from proxy.meter.billed import BilledResponses
-from proxy.meter.prices import PriceTable, assumed
-from proxy.model import Cost, Usage
+from proxy.meter.book import PriceBook
+from proxy.meter.prices import PriceTable
 from proxy.outbound import Outbound
 from proxy.pipeline import Pipeline
 from proxy.record.batches import SpoolOptions
@@ -48,14 +48,8 @@ class Told:
     faults: Counter[str] = field(default_factory=Counter)
 
 
-def assume(usage: Usage) -> Cost:
-    return assumed(usage, 5.0, 25.0)
-
-
-def make_settler(
-    assuming: Callable[[Usage], Cost] = assume, capacity: int = 100
-) -> Settler:
-    return Settler(PriceTable.load(), BilledResponses(capacity), assuming)
+def make_settler(book: PriceBook | None = None, capacity: int = 100) -> Settler:
+    return Settler(book or PriceBook(PriceTable.load()), BilledResponses(capacity))
 
 
 def make_spool(

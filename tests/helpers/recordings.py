@@ -17,6 +17,31 @@ REPOSITORY = Path(__file__).parents[2]
 SUBSET = REPOSITORY / "tests" / "data"
 ALL_TRAFFIC = REPOSITORY.parent / "shared" / "traffic"
 
+SPINE = ("openai", "anthropic", "azure")
+OTHERS = (
+    "bedrock",
+    "cohere",
+    "deepseek",
+    "gemini",
+    "groq",
+    "local",
+    "mistral",
+    "ollama",
+    "openrouter",
+    "other",
+    "together",
+    "vertex",
+    "voyage",
+    "writer",
+)
+NAMES = SPINE + OTHERS
+"""The files, each named after a provider."""
+
+_BEHIND_PORTS = {8000: "vllm", 4000: "litellm"}
+"""What answered on this port where recordings were made of local servers."""
+
+_COUNTS_IN_HEADERS = "x-amzn-bedrock-input-token-count"
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -41,6 +66,18 @@ class Recording:
     exact: bool
     """Whether these are the bytes of the wire, and not JSON that the recorder wrote anew."""
 
+    @property
+    def route(self) -> str:
+        """Give the provider that a user would name in the route."""
+        if self.provider == "local":
+            return _BEHIND_PORTS.get(urlsplit(self.url).port or 0, "local")
+        return {"?": "portkey"}.get(self.provider, self.provider)
+
+    @property
+    def counts_in_headers(self) -> bool:
+        """Whether the answer's headers say how many tokens there were."""
+        return bool(self.response_header(_COUNTS_IN_HEADERS))
+
     def response_header(self, name: str) -> str:
         """Give the first value under a lower-case name, or nothing."""
         wanted = name.encode()
@@ -50,6 +87,7 @@ class Recording:
 
 
 def recordings(folder: Path, *names: str) -> Iterator[Recording]:
+    """Read all exchanges of these files."""
     for name in names:
         with gzip.open(folder / f"{name}.jsonl.gz") as lines:
             for line in lines:

@@ -5,8 +5,6 @@ origin that plays them. What does not: expectations, HTTP libraries, anything of
 """
 
 import asyncio
-import base64
-import gzip
 import itertools
 import json
 import zlib
@@ -20,6 +18,7 @@ import brotli
 import zstandard
 
 from tests.helpers.origin import Exchange
+from tests.helpers.recordings import Recording, recordings
 from tests.helpers.wire import LAST_CHUNK, Headers, chunk, fields_of
 
 SLICE_SIZES = (1, 2, 3, 7, 61, 1, 509, 13, 4099)
@@ -66,8 +65,9 @@ class Framing(Enum):
 
 @dataclass(frozen=True)
 class Tape:
-    """One recorded exchange."""
+    """One recorded exchange, as it is played."""
 
+    recording: Recording
     id: str
     api: str
     method: bytes
@@ -94,46 +94,46 @@ class Tape:
 
 def tapes(folder: Path, *names: str) -> list[Tape]:
     """Read all exchanges of these files."""
-    return [tape for name in names for tape in _read(folder / f"{name}.jsonl.gz")]
+    return [tape_of(recording) for recording in recordings(folder, *names)]
 
 
-def _read(path: Path) -> Iterator[Tape]:
-    with gzip.open(path) as lines:
-        for line in lines:
-            yield _tape(json.loads(line))
-
-
-def _tape(raw: dict[str, Any]) -> Tape:
-    streamed = bool(raw["streamed"])
-    headers = _headers(raw["response_headers"], _OWN_TO_A_CONNECTION)
+def tape_of(recording: Recording) -> Tape:
+    """Make a tape of a recording, without what is a connection's own."""
+    headers = _without(recording.response_headers, _OWN_TO_A_CONNECTION)
     if not any(name.lower() == b"content-type" for name, _ in headers):
         # Some recorders kept no headers, and no provider sends none.
-        kind = b"text/event-stream; charset=utf-8" if streamed else b"application/json"
-        headers.append((b"Content-Type", kind))
+        headers.append((b"Content-Type", _content_type(recording)))
     return Tape(
-        id=raw["id"],
-        api=raw["api"],
-        method=raw["method"].encode(),
-        target=b"/" + raw["url"].split("/", 3)[3].encode(),
-        request_headers=_headers(raw["request_headers"], _OF_THE_CLIENT),
-        request_body=_body(raw, "request_body"),
-        status=raw["status"],
+        recording=recording,
+        id=recording.id,
+        api=recording.api,
+        method=recording.method.encode(),
+        # Mistral's SDK tells streams by a fragment, which no client sends.
+        target=b"/" + recording.url.partition("#")[0].split("/", 3)[3].encode(),
+        request_headers=_without(recording.request_headers, _OF_THE_CLIENT),
+        request_body=recording.request_body,
+        status=recording.status,
         headers=headers,
-        body=_body(raw, "response_body"),
-        streamed=streamed,
-        usage=raw["usage"],
+        body=recording.body,
+        streamed=recording.streamed,
+        usage=recording.usage,
     )
 
 
-def _headers(raw: list[list[str]], without: frozenset[bytes]) -> Headers:
-    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in raw]
-    return [(name, value) for name, value in pairs if name.lower() not in without]
+def _content_type(recording: Recording) -> bytes:
+    if not recording.streamed:
+        return b"application/json"
+    if recording.provider == "bedrock":
+        return b"application/vnd.amazon.eventstream"
+    if recording.provider == "ollama":
+        return b"application/x-ndjson"
+    return b"text/event-stream; charset=utf-8"
 
 
-def _body(raw: dict[str, Any], name: str) -> bytes:
-    if f"{name}_b64" in raw:
-        return base64.b64decode(raw[f"{name}_b64"])
-    return (raw[name] or "").encode()
+def _without(
+    fields: tuple[tuple[bytes, bytes], ...], names: frozenset[bytes]
+) -> Headers:
+    return [(name, value) for name, value in fields if name.lower() not in names]
 
 
 def odd_slices(body: bytes) -> Iterator[bytes]:

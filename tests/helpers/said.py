@@ -21,6 +21,10 @@ BUCKETS = (
 )
 
 
+OTHER_SHAPES = ("bedrock", "cohere", "gemini", "ollama", "vertex", "voyage")
+"""Providers of which only the formulas of `arithmetic/` know something."""
+
+
 def said_buckets(tape: Tape) -> dict[str, int | None] | None:
     """Give what the provider's numbers come to; `None` where it said none. What it left out is `None`, not zero."""
     if not tape.usage:
@@ -74,7 +78,7 @@ def _openai(usage: dict[str, Any]) -> dict[str, int | None]:
     of_output = [outs.get(name) or 0 for name in ("reasoning_tokens", "audio_tokens")]
     return {
         "input": None if total_in is None else max(0, total_in - sum(of_input)),
-        "cache_read": ins.get("cached_tokens"),
+        "cache_read": ins.get("cached_tokens", usage.get("cached_tokens")),
         "cache_write": ins.get("cache_write_tokens"),
         "output": None if total_out is None else max(0, total_out - sum(of_output)),
         "reasoning": outs.get("reasoning_tokens"),

@@ -19,7 +19,7 @@ import openai
 import pytest
 
 from tests.helpers.installation import await_that
-from tests.helpers.recordings import SUBSET
+from tests.helpers.recordings import NAMES, SUBSET
 from tests.helpers.replay import Playback, Player, Tape, tapes
 from tests.helpers.sdk import arguments, client_for, method_for, refusal
 from tests.helpers.stack import Stack, running_stack
@@ -79,7 +79,10 @@ def playing(place: Path) -> Iterator[Scene]:
         "clickhouse": {"url": "embedded"},
         "jsonl": {"directory": str(place / "jsonl")},
     }
-    with running_stack(place, player, exporters=exporters, env="tests") as stack:
+    providers = {tape.recording.route for tape in tapes(SUBSET, *NAMES)}
+    with running_stack(
+        place, player, exporters=exporters, env="tests", providers=sorted(providers)
+    ) as stack:
         scene = Scene(
             stack,
             player,

@@ -43,6 +43,24 @@ LIMITED = Reading(error_type=ErrorType.RATE_LIMITED)
             Outcome.COMPLETED,
             ErrorType.NONE,
         ),
+        (
+            200,
+            Reading(error_type=ErrorType.TOOL_ERROR),
+            Outcome.COMPLETED,
+            ErrorType.TOOL_ERROR,
+        ),
+        (
+            200,
+            Reading(error_type=ErrorType.NOT_FOUND, error_answer=True),
+            Outcome.REJECTED,
+            ErrorType.NOT_FOUND,
+        ),
+        (
+            200,
+            Reading(error_type=ErrorType.SERVER_ERROR, error_answer=True),
+            Outcome.UPSTREAM_ERROR,
+            ErrorType.SERVER_ERROR,
+        ),
         (None, Reading(), Outcome.COMPLETED, ErrorType.NONE),
     ],
 )

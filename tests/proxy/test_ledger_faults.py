@@ -123,19 +123,31 @@ async def test_a_counter_that_raises_is_counted_and_nobody_notices(
 
 
 async def test_a_price_that_raises_costs_the_price_only(
-    origin: RawOrigin, data_dir: Path
+    origin: RawOrigin, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ):
     body = msgspec.json.encode(
         {"model": "nobody-knows-this", "usage": {"prompt_tokens": 5, "completion_tokens": 1}}
     )  # fmt: skip
     origin.handler = always(response(body, JSON))
-    settler = make_settler(assuming=_raise)
+    settler = make_settler()
+    monkeypatch.setattr(settler.book, "price", _raise)
     async with piped(settings_for(data_dir, origin), settler=settler) as made:
         assert await called(made, sse.openai_ask(stream=False)) == body
         assert made.told.faults == {"meter": 1}
     (seen,) = await spooled(data_dir)
     assert seen.end.outcome == "completed"
     assert (seen.close.usage, seen.close.cost) == (Usage(), Cost())
+
+
+async def test_a_policy_that_raises_lets_the_request(
+    origin: RawOrigin, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    origin.handler = always(response(b"{}", JSON))
+    settler = make_settler()
+    monkeypatch.setattr(settler, "refusal", _raise)
+    async with piped(settings_for(data_dir, origin), settler=settler) as made:
+        assert await called(made, sse.openai_ask(stream=False)) == b"{}"
+        assert made.told.faults == {"judge": 1}
 
 
 def test_a_reader_of_the_request_that_raises_costs_only_what_it_would_have_said(

@@ -42,6 +42,16 @@ def body_of(sent: bytes) -> bytes:
     return sent.partition(b"\r\n\r\n")[2]
 
 
+async def test_another_api_on_the_same_route_is_not_asked_for_usage(
+    answering: RawOrigin, proxy: Proxy
+):
+    ask = sse.openai_ask().replace(b"/v1/chat/completions", b"/api/chat")
+    assert (await proxy.call(ask)).body == PLAIN
+    (seen,) = answering.requests
+    assert seen.body == body_of(ask)
+    assert (await proxy.only()).open.operation == "chat"
+
+
 async def test_usage_is_asked_for_and_the_agent_gets_what_it_would_have_got(
     answering: RawOrigin, proxy: Proxy
 ):

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from proxy.call import Snapshot
-from proxy.config import Keys, LimitSettings, Secrets, Settings, TimeoutSettings
+from proxy.config import (
+    Keys,
+    LimitSettings,
+    Secrets,
+    Settings,
+    TimeoutSettings,
+    UnpricedSettings,
+)
 from proxy.model import Outcome
 from proxy.wiring import build_snapshot
 from tests.helpers import sse
@@ -283,3 +290,28 @@ async def test_requests_under_way_keep_the_settings_that_they_began_with(
 
 def _snapshot_of(settings: Settings) -> Snapshot:
     return build_snapshot(settings, Keys({}, {}), Secrets(b"s", "r", "w"))
+
+
+async def test_a_model_without_a_price_is_refused_where_the_settings_say_so(
+    origin: RawOrigin, data_dir: Path
+):
+    block = UnpricedSettings(policy="block")
+    async with running(settings_for(data_dir, origin, unpriced=block)) as proxy:
+        client = await proxy.connect()
+        async with client:
+            answer = await client.call(sse.openai_ask(model="nobody-knows-this"))
+            assert_is_our_error(answer, 400, "invalid_request")
+            said = json.loads(answer.body)["error"]["message"]
+            assert "nobody-knows-this" in said
+            assert "unpriced.policy" in said
+            assert not origin.connections
+            # The connection goes on, and so does what has a price.
+            assert (await client.call(sse.openai_ask(stream=False))).status == 200
+        refused, passed = await proxy.ended(2)
+    assert (refused.end.outcome, refused.close.http_status) == ("blocked", 400)
+    close = refused.close
+    verdict = (close.verdict_policy, close.verdict_action, close.verdict_reason)
+    assert verdict == ("unpriced", "block", "no_price")
+    assert (close.usage_source, close.cost.total()) == ("none", None)
+    assert refused.open.model_requested == "nobody-knows-this"
+    assert passed.close.verdict_policy == ""

@@ -5,7 +5,9 @@ import ssl
 import pytest
 
 from proxy.accept.refusal import Refusal
+from proxy.accept.routes import Match
 from proxy.config import (
+    AwsSigning,
     ClientSettings,
     Keys,
     LimitSettings,
@@ -14,11 +16,15 @@ from proxy.config import (
     Settings,
     SpoolSettings,
     TimeoutSettings,
+    built_in_routes,
 )
 from proxy.config.structs import TlsListener
 from proxy.errors import SettingsError, StartError
 from proxy.http.headers import Headers
+from proxy.http.sigv4 import Credentials
+from proxy.meter.dialects import recognise
 from proxy.model import ANONYMOUS
+from proxy.providers import PROVIDERS, Provider
 from proxy.wiring import (
     build_snapshot,
     egress_proxy,
@@ -74,10 +80,49 @@ def test_usage_is_asked_for_only_of_providers_that_understand_the_question(
     assert route(**fields).stream_usage == usage
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "provider", "usage"),
+    [
+        ("vllm", RouteSettings("http://h:1"), "vllm", "inject"),
+        ("writer", RouteSettings("http://h:1"), "writer", "estimate"),
+        ("eu", RouteSettings("https://eu.api.openai.com"), "openai", "inject"),
+        ("groq", RouteSettings("https://api.openai.com"), "groq", "estimate"),
+        ("eu", RouteSettings("https://api.openai.com", provider="acme"), "acme", "estimate"),
+        ("writer", RouteSettings("http://h", "tool"), "writer", "estimate"),
+    ],
+)  # fmt: skip
+def test_what_is_known_of_a_provider_holds_for_its_routes(
+    name, settings, provider, usage
+):
+    table = build_snapshot(Settings(routes={name: settings}), NO_KEYS, SECRETS).routes
+    found = table.routes[name]
+    assert (found.provider, found.stream_usage) == (provider, usage)
+
+
+def test_a_provider_of_a_known_family_is_one_line_of_the_table(monkeypatch):
+    acme = Provider("acme", "https://api.acme.ai", "/v1", stream_usage="inject")
+    monkeypatch.setattr("proxy.config.built_in.PROVIDERS", (*PROVIDERS, acme))
+    monkeypatch.setattr("proxy.providers._BY_NAME", {"acme": acme})
+    settings = Settings(routes=built_in_routes("127.0.0.1:4141"))
+    table = build_snapshot(settings, NO_KEYS, SECRETS).routes
+    target = b"/acme/v1/chat/completions"
+    match = table.match("POST", target, Headers([(b"authorization", b"Bearer k")]))
+    assert isinstance(match, Match)
+    route = match.route
+    assert (route.provider, route.stream_usage) == ("acme", "inject")
+    assert route.base.authority() + match.upstream_target == (
+        b"api.acme.ai/v1/chat/completions"
+    )
+    dialect, operation = recognise(
+        route.kind, route.dialect, "POST", match.upstream_path
+    )
+    assert (dialect.name, operation.name) == ("openai_chat", "chat")
+
+
 def test_a_routes_own_times_come_before_those_of_all():
     settings = Settings(
         routes={
-            "own": RouteSettings("http://a", "llm", "", "", "", False, False, "", "", 1, 2, 3),
+            "own": RouteSettings("http://a", connect_timeout_seconds=1, first_byte_timeout_seconds=2, idle_timeout_seconds=3),
             "all": RouteSettings("http://b"),
         },
         timeouts=TimeoutSettings(10, 20, 30),
@@ -181,3 +226,48 @@ def test_a_certificate_that_cannot_be_used_stops_the_start_and_is_named(
     with pytest.raises(StartError, match=r"listen_tls: .* cannot be used") as caught:
         listener_tls(settings)
     assert certificate in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "aws", "service", "region"),
+    [
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com", {}, "bedrock", "eu-west-1"),
+        (
+            "https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com",
+            {},
+            "bedrock",
+            "us-gov-west-1",
+        ),
+        (
+            "https://vpce-0a.bedrock-runtime.us-east-1.vpce.amazonaws.com",
+            {},
+            "bedrock",
+            "us-east-1",
+        ),
+        (
+            "https://bedrock-mantle.us-west-2.api.aws",
+            {},
+            "bedrock-mantle",
+            "us-west-2",
+        ),
+        ("https://gateway.test", {}, "bedrock", ""),
+        (
+            "https://bedrock-runtime.eu-west-1.amazonaws.com.",
+            {"region": "us-east-1", "service": "other"},
+            "other",
+            "us-east-1",
+        ),
+    ],
+)
+def test_a_route_signs_for_the_region_of_its_host_or_settings(
+    url, aws, service, region
+):
+    signing = RouteSettings(url, sign="aws", aws=AwsSigning(**aws))
+    settings = Settings(routes={"b": signing, "other": RouteSettings(url)})
+    keys = Keys({}, {}, {"b": Credentials("id", "secret")})
+    snapshot = build_snapshot(settings, keys, SECRETS)
+    (signer,) = snapshot.signers.values()
+    assert (signer.service, signer.region) == (service, region)
+    routes = snapshot.routes.routes
+    assert (routes["b"].signs, routes["other"].signs) == (True, False)
+    assert "secret" not in repr(snapshot.signers)

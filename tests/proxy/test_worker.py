@@ -16,6 +16,9 @@ from proxy.accept.ids import uuid7
 from proxy.config import LimitSettings, RouteSettings, Settings
 from proxy.config.structs import TlsListener
 from proxy.errors import StartError
+from proxy.meter.prices import PriceTable
+from proxy.model import Cost
+from proxy.pricing import table_path
 from proxy.record import framing
 from proxy.telemetry import Family
 from proxy.worker import Worker
@@ -150,7 +153,7 @@ async def test_an_unknown_model_is_counted_at_the_assumed_price(
     origin: RawOrigin, proxy: Proxy
 ):
     origin.handler = always(response(CHAT.replace(b"gpt-4o", b"mystery"), JSON))
-    await proxy.call(sse.openai_ask(stream=False))
+    await proxy.call(sse.openai_ask(stream=False, model="mystery"))
     assert (await proxy.only()).close.cost.source == "assumed"
     events = counted(worker_of(proxy).telemetry, "tacho_events_total")
     assert {labels[-1]: value for labels, value in events.items()} == {"price": 1}
@@ -242,6 +245,38 @@ async def test_a_bad_file_keeps_the_old_routes_and_is_told(
     assert (await proxy.call(request(b"/t/x"))).body == b"ok"
     assert counted(worker.telemetry, "tacho_config_reload_success") == {}
     assert [record.getMessage() for record in caplog.records] == ["reload_refused"]
+
+
+@pytest.mark.blocking_allowed  # as above
+async def test_a_reload_takes_new_prices_and_a_broken_table_keeps_the_old_one(
+    origin: RawOrigin, data_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    origin.handler = always(response(CHAT, JSON))
+    table = table_path(str(data_dir))
+    table.parent.mkdir(parents=True)
+    model = {"id": "gpt-new", "is": "*gpt-4o", "prices": [{"usd": {"input": "1"}}]}
+    new = {"version": "v2", "instead_of": PriceTable.load().version,
+           "providers": [{"id": "openai", "models": [model]}]}  # fmt: skip
+    rules = tmp_path / "rules.yaml"
+    async with running(settings_for(data_dir, origin)) as proxy:
+        routes = f"routes: {{openai: {{url: '{origin.url}'}}}}"
+        said: list[Cost] = []
+        for data, text in (
+            (json.dumps(new), routes),
+            ("broken", f"{routes}\nprices: [{{multiply: 3}}]"),
+        ):
+            table.write_text(data)
+            rules.write_text(text)
+            worker_of(proxy).reload(str(rules))
+            await proxy.call(sse.openai_ask(stream=False))
+            seen = await proxy.ended(len(said) + 1)
+            said.append(seen[-1].close.cost)
+        labels = counted(worker_of(proxy).telemetry, "tacho_config_reload_success")
+    assert [cost.input for cost in said] == [5 * 10**6, 15 * 10**6]
+    assert said[0].price_version == "v2"
+    assert said[1].price_version.startswith("v2+")
+    assert labels == {(): 1}
+    assert [record.getMessage() for record in caplog.records] == ["price_table_refused"]
 
 
 @pytest.mark.blocking_allowed  # as above

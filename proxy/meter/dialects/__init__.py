@@ -6,6 +6,19 @@ What lives here: the list of them, in the order in which they are asked. What do
 from proxy.meter.dialect import Dialect, Operation, Reader
 from proxy.meter.dialects.anthropic_complete import AnthropicComplete
 from proxy.meter.dialects.anthropic_messages import AnthropicMessages
+from proxy.meter.dialects.bedrock_converse import BedrockConverse
+from proxy.meter.dialects.bedrock_invoke import BedrockInvoke
+from proxy.meter.dialects.bedrock_other import BedrockOther
+from proxy.meter.dialects.cohere_embed import CohereEmbed
+from proxy.meter.dialects.cohere_v1 import CohereV1
+from proxy.meter.dialects.cohere_v2 import CohereV2
+from proxy.meter.dialects.gemini_embeddings import GeminiEmbeddings
+from proxy.meter.dialects.gemini_generate import GeminiGenerate
+from proxy.meter.dialects.gemini_interactions import GeminiInteractions
+from proxy.meter.dialects.gemini_other import GeminiOther
+from proxy.meter.dialects.llama_cpp import LlamaCpp
+from proxy.meter.dialects.mcp import Mcp
+from proxy.meter.dialects.ollama import Ollama
 from proxy.meter.dialects.openai_assistants import OpenAIAssistants
 from proxy.meter.dialects.openai_chat import OpenAIChat
 from proxy.meter.dialects.openai_completions import OpenAICompletions
@@ -13,6 +26,9 @@ from proxy.meter.dialects.openai_embeddings import OpenAIEmbeddings
 from proxy.meter.dialects.openai_other import OpenAIOther
 from proxy.meter.dialects.openai_responses import OpenAIResponses
 from proxy.meter.dialects.plain_http import PlainHttp
+from proxy.meter.dialects.rerank import Rerank
+from proxy.meter.dialects.tgi import Tgi
+from proxy.meter.dialects.voyage import Voyage
 from proxy.model import Kind
 
 __all__ = ["DIALECTS", "PLAIN_HTTP", "Dialect", "Operation", "Reader", "recognise"]
@@ -24,14 +40,32 @@ DIALECTS: tuple[Dialect, ...] = (
     OpenAIResponses(),
     AnthropicMessages(),
     OpenAICompletions(),
+    Ollama(),
     OpenAIEmbeddings(),
     AnthropicComplete(),
+    CohereV1(),
+    CohereV2(),
+    CohereEmbed(),
+    Rerank(),
+    Voyage(),
+    BedrockConverse(),
+    BedrockInvoke(),
+    BedrockOther(),
+    GeminiGenerate(),
+    GeminiEmbeddings(),
+    GeminiInteractions(),
+    GeminiOther(),
+    LlamaCpp(),
+    Tgi(),
     OpenAIAssistants(),
     OpenAIOther(),
+    Mcp(),
     PLAIN_HTTP,
 )
 
 _OF_MODELS = (Kind.LLM, Kind.EMBEDDING)
+_KINDS = {Mcp.name: (Kind.MCP,)}
+"""The routes on which a dialect is asked, where these are not those to models."""
 
 
 def recognise(
@@ -39,11 +73,12 @@ def recognise(
 ) -> tuple[Dialect, Operation]:
     """Find the dialect of a call to a route of this kind; a path that nobody knows is plain HTTP.
 
-    Only routes to models are asked for model APIs, so that a tool with a path `/models` stays a tool. `forced` is a
-    dialect's name from the settings, or empty.
+    Only routes to models are asked for model APIs, so that a tool with a path `/models` stays a tool, and only
+    those to MCP servers for MCP. `forced` is a dialect's name from the settings, or empty.
     """
     for dialect in DIALECTS:
-        if dialect.name == forced or (not forced and kind in _OF_MODELS):
+        asked = kind in _KINDS.get(dialect.name, _OF_MODELS)
+        if dialect.name == forced or (not forced and asked):
             operation = dialect.operation(method, path)
             if operation is not None:
                 return dialect, operation

@@ -130,7 +130,7 @@ class _Family:
         draft = self.draft
         status = lenient.text(said.status)
         draft.identify(said.id, said.model)
-        draft.take_usage(openai_usage.buckets(lenient.table(said.usage)), said.usage)
+        openai_usage.take(draft, said.usage)
         draft.deferred = status in _PENDING and draft.usage is None
         draft.finish_reason = "" if status in _PENDING else status
         if status == "failed":

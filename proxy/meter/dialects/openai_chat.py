@@ -4,7 +4,9 @@ What lives here: `POST …/chat/completions`, streamed or not. What does not: us
 putting `include_usage` into requests (`proxy.meter.inject`).
 
 Usage stands in one extra chunk without choices before `[DONE]` where it was asked for (OpenAI, Azure), or in the last chunk
-with choices (Mistral, DeepSeek, Together), in `x_groq` (Groq), or grows in every chunk: the last one wins.
+with choices (Mistral, DeepSeek, Together), in `x_groq` (Groq), in the choice itself (Moonshot), or grows in every chunk: the last one
+wins. llama.cpp says `timings` even where it was not asked. Errors come as `error`, as an event of this name (Groq), within a choice
+(OpenRouter), or as an object that says so of itself (vLLM, Mistral).
 """
 
 from functools import partial
@@ -19,6 +21,9 @@ from proxy.meter.dialect import Head, Operation, Reader
 from proxy.meter.draft import Draft
 from proxy.meter.unread import unmetered
 from proxy.model import Ask, Kind
+
+_AGENTS = "/v1/agents/completions"
+"""Mistral's agents speak the same language."""
 
 CHAT = Operation("chat", Kind.LLM, is_step=True, buffered=True)
 STORED = Operation("stored_chat", Kind.LLM, is_step=False, buffered=False)
@@ -60,6 +65,8 @@ class _Call(msgspec.Struct):
 class _Message(msgspec.Struct):
     content: Any = None
     refusal: Any = None
+    audio: Any = None
+    annotations: Any = None
     reasoning_content: Any = None
     reasoning: Any = None
     tool_calls: list[_Call] | None = None
@@ -71,9 +78,12 @@ class _Choice(msgspec.Struct):
     delta: _Message | None = None
     message: _Message | None = None
     finish_reason: Any = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
 
 
 class _Answer(msgspec.Struct):
+    object: Any = None
     id: Any = None
     model: Any = None
     service_tier: Any = None
@@ -81,6 +91,7 @@ class _Answer(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
     x_groq: msgspec.Raw = msgspec.Raw()
+    timings: msgspec.Raw = msgspec.Raw()
 
 
 class _Groq(msgspec.Struct):
@@ -101,10 +112,15 @@ class OpenAIChat:
 
     def operation(self, method: str, path: str) -> Operation | None:
         """See `Dialect`."""
-        _, found, tail = path.rstrip("/").rpartition("/chat/completions")
+        path = path.rstrip("/")
+        if path.endswith(_AGENTS):
+            return CHAT if method == "POST" else None
+        _, found, tail = path.rpartition("/chat/completions")
         if not found or (tail and not tail.startswith("/")):
             return None
-        return CHAT if method == "POST" and not tail else STORED
+        if method != "POST" or tail:
+            return STORED
+        return asks.of_deployment(CHAT, path)
 
     def read_request(self, operation: Operation, body: bytes | None) -> Ask:
         """See `Dialect`."""
@@ -120,7 +136,7 @@ class OpenAIChat:
             operation=operation.name,
             kind=operation.kind,
             is_step=operation.is_step,
-            model=lenient.text(said.model),
+            model=lenient.text(said.model) or operation.model,
             stream=said.stream is True,
             includes_usage=asks.flag(options.include_usage),
             service_tier=lenient.text(said.service_tier),
@@ -142,7 +158,9 @@ class OpenAIChat:
 class _Family:
     def __init__(self, status: int) -> None:
         self.draft = Draft(status)
-        self._deltas = PlainDeltas()
+        self._counted = False
+        """A usage object has come: timings say nothing new."""
+        self._deltas = PlainDeltas(self.draft.skimmer)
         self.plain = self._deltas.take
 
     def event(self, name: bytes, data: bytes) -> None:
@@ -150,7 +168,7 @@ class _Family:
             self.draft.terminal = True
             return
         said = lenient.load(_ANSWER, data)
-        has_usage = self._take_facts(said)
+        has_usage = self._take_facts(said, data)
         choices = lenient.load(_CHOICES, said.choices) if said.choices else None
         for choice in choices or ():
             self._take_choice(choice, choice.delta)
@@ -161,13 +179,13 @@ class _Family:
 
     def document(self, body: bytes) -> None:
         said = lenient.load(_ANSWER, body)
-        self._take_facts(said)
+        self._take_facts(said, body)
         for choice in (
             lenient.load(_CHOICES, said.choices) if said.choices else None
         ) or ():
             self._take_choice(choice, choice.message)
 
-    def _take_facts(self, said: _Answer) -> bool:
+    def _take_facts(self, said: _Answer, whole: bytes) -> bool:
         """Take what stands beside the choices, and say whether that included usage."""
         draft = self.draft
         draft.identify(said.id, said.model)
@@ -176,18 +194,31 @@ class _Family:
         for error in (said.error, groq.error if groq else msgspec.Raw()):
             if lenient.value(error):
                 draft.fail(lenient.value(error))
+        if said.object == "error" and draft.fault is None:
+            draft.fail(lenient.value(msgspec.Raw(whole)))
+        timings = lenient.table(said.timings)
+        if timings and not self._counted:
+            draft.take_usage(openai_usage.timings(timings), said.timings)
         for raw in (groq.usage if groq else msgspec.Raw(), said.usage):
-            draft.take_usage(openai_usage.buckets(lenient.table(raw)), raw)
+            self._take_usage(raw)
         return draft.usage is not None
+
+    def _take_usage(self, raw: msgspec.Raw) -> None:
+        self._counted |= openai_usage.take(self.draft, raw)
 
     def _take_choice(self, choice: _Choice, message: _Message | None) -> None:
         draft = self.draft
         draft.finish_reason = lenient.text(choice.finish_reason) or draft.finish_reason
+        self._take_usage(choice.usage)
+        if lenient.value(choice.error):
+            draft.fail(lenient.value(choice.error))
         if message is None:
             return
         draft.output.add(message.content)
         draft.output.add(message.refusal)
         draft.reasoning.add(message.reasoning_content or message.reasoning)
+        if _has_citation(message.annotations):
+            draft.server_tool_uses.setdefault("web_search", 1)
         if message.function_call is not None:
             self._take_call(
                 choice, _Call(index="function_call", function=message.function_call)
@@ -197,6 +228,7 @@ class _Family:
         draft.output_started |= bool(
             message.content
             or message.refusal
+            or message.audio
             or message.reasoning_content
             or message.reasoning
             or message.tool_calls
@@ -235,6 +267,14 @@ class _Family:
         texts = [each for each in said if each[1]]
         if len(texts) == 1 and isinstance(texts[0][1], str):
             self._deltas.learn(b"data: " + data, *texts[0])
+
+
+def _has_citation(annotations: Any) -> bool:
+    """Whether the model searched the web: once an answer, as OpenAI bills its models that search."""
+    return any(
+        isinstance(each, dict) and each.get("type") == "url_citation"
+        for each in lenient.items(annotations)
+    )
 
 
 def _place(choice: _Choice, call: _Call) -> tuple[Any, ...] | None:

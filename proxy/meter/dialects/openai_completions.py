@@ -1,6 +1,9 @@
 """OpenAI's legacy completions, still spoken by OpenAI, Azure, vLLM and llama.cpp.
 
 What lives here: `POST …/completions`. What does not: chat completions (`openai_chat`).
+
+Mistral's fill-in-the-middle and Portkey's prompts answer with messages instead of text; Writer's stream has lines with nothing but `value`, says no
+usage and has no end mark.
 """
 
 from functools import partial
@@ -31,12 +34,21 @@ class _Request(msgspec.Struct):
     suffix: msgspec.Raw = msgspec.Raw()
 
 
+class _Message(msgspec.Struct):
+    content: Any = None
+    tool_calls: Any = None
+
+
 class _Choice(msgspec.Struct):
     text: Any = None
+    message: _Message | None = None
+    delta: _Message | None = None
     finish_reason: Any = None
 
 
 class _Answer(msgspec.Struct):
+    object: Any = None
+    value: Any = None
     id: Any = None
     model: Any = None
     choices: list[_Choice] | None = None
@@ -61,7 +73,7 @@ class OpenAICompletions:
             and path.endswith("/completions")
             and not path.endswith("/chat/completions")
         )
-        return COMPLETIONS if mine else None
+        return asks.of_deployment(COMPLETIONS, path) if mine else None
 
     def read_request(self, operation: Operation, body: bytes | None) -> Ask:
         """See `Dialect`."""
@@ -76,7 +88,7 @@ class OpenAICompletions:
             operation=operation.name,
             kind=operation.kind,
             is_step=operation.is_step,
-            model=lenient.text(said.model),
+            model=lenient.text(said.model) or operation.model,
             stream=said.stream is True,
             includes_usage=asks.flag(options.include_usage),
             input_chars=asks.prompt_chars(said.prompt, said.suffix),
@@ -93,7 +105,7 @@ class OpenAICompletions:
 class _Family:
     def __init__(self, status: int) -> None:
         self.draft = Draft(status)
-        self._deltas = PlainDeltas()
+        self._deltas = PlainDeltas(self.draft.skimmer)
         self.plain = self._deltas.take
 
     def event(self, name: bytes, data: bytes) -> None:
@@ -118,12 +130,22 @@ class _Family:
         draft = self.draft
         said = lenient.load(_ANSWER, data)
         draft.identify(said.id, said.model)
-        draft.take_usage(openai_usage.buckets(lenient.table(said.usage)), said.usage)
+        openai_usage.take(draft, said.usage)
         if lenient.value(said.error):
             draft.fail(lenient.value(said.error))
+        elif said.object == "error":
+            draft.fail(lenient.value(msgspec.Raw(data)))
+        if isinstance(said.value, str):
+            draft.output.add(said.value)
+            draft.output_started = draft.open_ended = True
         for choice in said.choices or ():
+            message = choice.delta or choice.message or _Message()
             draft.output.add(choice.text)
-            draft.output_started |= bool(choice.text)
+            draft.output.add(message.content)
+            draft.output.add(message.tool_calls)
+            draft.output_started |= bool(
+                choice.text or message.content or message.tool_calls
+            )
             draft.finish_reason = (
                 lenient.text(choice.finish_reason) or draft.finish_reason
             )

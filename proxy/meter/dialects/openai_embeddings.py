@@ -1,6 +1,7 @@
 """OpenAI embeddings.
 
-What lives here: `POST …/embeddings`, whose usage is input only. What does not: anything of other embedding providers.
+What lives here: `POST …/embeddings` of OpenAI and of all who copied it (Voyage, Jina, vLLM), whose usage is input only. What does
+not: paths that others made up.
 """
 
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.meter import asks, lenient, openai_usage
+from proxy.meter import asks, embedding_usage, lenient, openai_usage
 from proxy.meter.answer import AnswerReader
 from proxy.meter.dialect import Head, Operation, Reader
 from proxy.meter.draft import Draft
@@ -23,6 +24,7 @@ class _Request(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
+    id: Any = None
     model: Any = None
     usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
@@ -39,11 +41,9 @@ class OpenAIEmbeddings:
 
     def operation(self, method: str, path: str) -> Operation | None:
         """See `Dialect`."""
-        return (
-            EMBEDDINGS
-            if method == "POST" and path.rstrip("/").endswith("/embeddings")
-            else None
-        )
+        path = path.rstrip("/")
+        mine = method == "POST" and path.endswith("/embeddings")
+        return asks.of_deployment(EMBEDDINGS, path) if mine else None
 
     def read_request(self, operation: Operation, body: bytes | None) -> Ask:
         """See `Dialect`."""
@@ -55,7 +55,7 @@ class OpenAIEmbeddings:
             operation=operation.name,
             kind=operation.kind,
             is_step=operation.is_step,
-            model=lenient.text(said.model),
+            model=lenient.text(said.model) or operation.model,
             input_chars=asks.prompt_chars(said.input),
         )
 
@@ -78,9 +78,10 @@ class _Family:
 
     def document(self, body: bytes) -> None:
         said = lenient.load(_ANSWER, body)
-        self.draft.identify("", said.model)
+        self.draft.identify(said.id, said.model)
         self.draft.take_usage(
-            openai_usage.buckets(lenient.table(said.usage)), said.usage
+            embedding_usage.buckets(lenient.table(said.usage)), said.usage
         )
+        self.draft.cost = openai_usage.cost(said.usage)
         if lenient.value(said.error):
             self.draft.fail(lenient.value(said.error))

@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from proxy.meter import asks, lenient, openai_usage
+from proxy.meter import asks, lenient, openai_usage, skim
 from proxy.meter.answer import AnswerReader
+from proxy.meter.deltas import ENDS
 from proxy.meter.dialect import Head, Operation, Reader
 from proxy.meter.draft import Draft
 from proxy.meter.unread import unmetered
@@ -42,24 +43,11 @@ _BY_ROUTE = {
 _METERED = (CREATE.name, COMPACT.name, GET.name, CANCEL.name)
 
 _SERVER_TOOLS = frozenset(
-    (
-        "web_search_call",
-        "file_search_call",
-        "code_interpreter_call",
-        "image_generation_call",
-        "mcp_call",
-    )
-)
+    ("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call")
+)  # fmt: skip
 _CLIENT_TOOLS = frozenset(
-    (
-        "function_call",
-        "custom_tool_call",
-        "computer_call",
-        "local_shell_call",
-        "shell_call",
-        "apply_patch_call",
-    )
-)
+    ("function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call")
+)  # fmt: skip
 _ARGUMENT_DELTAS = (
     "response.function_call_arguments.delta",
     "response.custom_tool_call_input.delta",
@@ -74,6 +62,11 @@ _ITEM_EVENTS = ("response.output_item.added", "response.output_item.done")
 _TEXT_EVENT = b"event: response.output_text.delta"
 _TEXT_LINE = b'data: {"type":"response.output_text.delta",'
 _DELTA = b'"delta":"'
+_TEXT_HEAD = _TEXT_EVENT + b"\n" + _TEXT_LINE
+_texts = partial(
+    skim.matching,
+    re.compile(rb'"delta":"([^"\\\n]*(?:\\.[^"\\\n]*)*)"(?=[,}])').findall,
+)
 _BACKSLASH = 0x5C
 
 
@@ -81,6 +74,7 @@ class _Request(msgspec.Struct):
     model: Any = None
     stream: Any = None
     background: Any = None
+    prompt_cache_options: msgspec.Raw = msgspec.Raw()
     service_tier: Any = None
     max_output_tokens: Any = None
     instructions: msgspec.Raw = msgspec.Raw()
@@ -151,7 +145,7 @@ class OpenAIResponses:
             dialect=self.name,
             operation=operation.name,
             kind=operation.kind,
-            is_step=operation.is_step,
+            is_step=operation.is_step and not _prewarms(said),
             model=lenient.text(said.model),
             stream=said.stream is True,
             background=said.background is True,
@@ -189,8 +183,11 @@ class _Family:
             or not line.endswith(b"}")
         ):
             return False
-        self.draft.output_started = True
-        self.draft.output.parts.append(line[start:quote])
+        draft = self.draft
+        if not draft.output_started:
+            draft.output_started = True
+            draft.skimmer.learn(_TEXT_HEAD, ENDS, _texts, draft.output.parts)
+        draft.output.parts.append(line[start:quote])
         return True
 
     def event(self, name: bytes, data: bytes) -> None:
@@ -225,7 +222,7 @@ class _Family:
         draft = self.draft
         draft.identify(said.id, said.model)
         draft.service_tier = lenient.text(said.service_tier) or draft.service_tier
-        draft.take_usage(openai_usage.buckets(lenient.table(said.usage)), said.usage)
+        openai_usage.take(draft, said.usage)
         status = lenient.text(said.status)
         draft.deferred = status in _PENDING and draft.usage is None
         if status and status not in _PENDING:
@@ -236,6 +233,10 @@ class _Family:
         items = lenient.load(_ITEMS, said.output) if said.output else None
         if items:
             self._take_output(items)
+            # What is billed counts more than what is shown: xAI says how often its tools ran, not only that.
+            draft.server_tool_uses.update(
+                openai_usage.uses(lenient.table(said.usage) or {})
+            )
 
     def _take_output(self, items: list[_Item]) -> None:
         """Take the finished items, which say all that the deltas said."""
@@ -275,6 +276,12 @@ class _Family:
             draft.reasoning.add(said.delta)
         elif not kind.endswith("audio.delta"):
             draft.output.add(said.delta)
+
+
+def _prewarms(said: _Request) -> bool:
+    """Tell whether a request only fills the cache: it is billed, but it is no work."""
+    options = lenient.table(said.prompt_cache_options) or {}
+    return bool(options.get("prewarm"))
 
 
 def _arguments(item: _Item) -> bytes:

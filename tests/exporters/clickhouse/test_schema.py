@@ -5,8 +5,9 @@ import re
 import pytest
 
 from exporters.clickhouse import schema
-from exporters.clickhouse.columns import EVENTS, STEPS
+from exporters.clickhouse.columns import EVENTS, PRICES, STEPS
 from exporters.clickhouse.schema import Layout, create, migrate, names
+from exporters.enrich.columns import PriceRow
 from tests.helpers.store import StoreProcess
 
 
@@ -21,6 +22,15 @@ def test_the_embedded_table_is_what_the_text_says(
     assert "non_replicated_deduplication_window = 10000" in made
     assert "ttl_only_drop_parts = 1" in made
     assert "toIntervalDay(90)" in made
+
+
+def test_the_table_of_prices_is_kept_for_ever_and_has_the_columns_of_its_rows(
+    store: StoreProcess,
+) -> None:
+    found = store.ask("DESCRIBE TABLE tacho.prices FORMAT TSV").text
+    columns = [line.split("\t")[0] for line in found.splitlines()]
+    assert columns == names(PRICES) == list(PriceRow.__struct_fields__)
+    assert "TTL" not in store.ask("SHOW CREATE TABLE prices").text
 
 
 def test_made_again_the_tables_and_their_rows_stay(store: StoreProcess) -> None:

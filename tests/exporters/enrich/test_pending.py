@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from exporters.enrich import pending as module
-from exporters.enrich.columns import EventRow
+from exporters.enrich.columns import EventRow, PriceRow
 from exporters.enrich.pending import Awaiting, Pending
 from proxy.model import Outcome
-from proxy.record.codec import Event, Record
+from proxy.record.codec import Event, Price, Record
 from proxy.record.framing import Position
 from tests.helpers.spooled import T0, make_close, make_end, make_open
 
@@ -108,6 +108,20 @@ def test_duplicate_records_are_counted_and_change_nothing(make):
 def test_event_passes_through():
     (row,) = Table().feed(Event(event_id="e", ts_us=T0, type="gap"))
     assert isinstance(row, EventRow)
+
+
+def test_what_a_price_version_means_passes_through():
+    price = Price("v1", "openai", "gpt-5", T0 + 9, '{"prices":[]}')
+    pending = Pending(Counter())
+    (row,) = pending.feed(price, Position(1, 0), 0.0)
+    assert row == PriceRow(
+        price_version="v1",
+        provider="openai",
+        model="gpt-5",
+        valid_from="2027-01-15 08:00:00.000009",
+        terms='{"prices":[]}',
+    )
+    assert (len(pending), pending.last_us) == (0, T0 + 9)
 
 
 def test_table_is_bounded_and_says_what_that_cost():

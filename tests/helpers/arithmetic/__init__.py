@@ -8,13 +8,26 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.helpers.arithmetic.anthropic import anthropic
-from tests.helpers.arithmetic.openai import openai
+from tests.helpers.arithmetic.bedrock import bedrock, counts_in_frames
+from tests.helpers.arithmetic.cohere import cohere
+from tests.helpers.arithmetic.gemini import gemini, interactions, says_usage
+from tests.helpers.arithmetic.ollama import ollama
+from tests.helpers.arithmetic.openai import openai, perplexity
+from tests.helpers.arithmetic.voyage import voyage
 from tests.helpers.recordings import Recording
 
 Formula = Callable[[Recording], dict[str, Any]]
 
 FORMULAS: tuple[tuple[str, str, Formula], ...] = (
     ("anthropic", "", anthropic),
+    ("bedrock", "", bedrock),
+    ("gemini", "interactions", interactions),
+    ("gemini", "generateContent", gemini),
+    ("vertex", "generateContent", gemini),
+    ("cohere", "", cohere),
+    ("ollama", "", ollama),
+    ("voyage", "", voyage),
+    ("perplexity", "", perplexity),
     ("", "", openai),
 )
 """Provider and api as the recording names them (empty: any), and the formula; the first that fits."""
@@ -22,7 +35,12 @@ FORMULAS: tuple[tuple[str, str, Formula], ...] = (
 
 def expected_buckets(recording: Recording) -> dict[str, int] | None:
     """Give the non-zero buckets by the provider's numbers; `None` where it gave none."""
-    if not recording.usage:
+    if not (
+        recording.usage
+        or recording.counts_in_headers
+        or says_usage(recording)
+        or counts_in_frames(recording)
+    ):
         return None
     for provider, api, formula in FORMULAS:
         if provider in ("", recording.provider) and api in ("", recording.api):

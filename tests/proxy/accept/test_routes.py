@@ -6,6 +6,8 @@ from proxy.accept.refusal import Refusal
 from proxy.accept.routes import Match, Route, RouteTable
 from proxy.http.base_url import parse_base_url
 from proxy.http.headers import Headers
+from proxy.model import Kind
+from proxy.providers import PROVIDERS
 
 NONE = Headers([])
 ANTHROPIC_KEY = Headers([(b"x-api-key", b"sk-ant-api03-abcdefgh")])
@@ -188,6 +190,13 @@ def test_a_route_that_only_has_a_providers_name_is_not_taken_for_it():
     assert refused(b"/v1/responses", OPENAI_KEY, table).status == 404
 
 
+def test_a_tool_with_a_providers_name_gets_none_of_its_keys():
+    base = parse_base_url("https://tools.internal/mcp")
+    table = RouteTable([Route("groq", base, Kind.MCP, provider="groq")])
+    refused(b"/openai/v1/chat/completions", GROQ_KEY, table)
+    assert matched(b"/groq/x", GROQ_KEY, table).route.name == "groq"
+
+
 def test_the_default_route_takes_what_names_no_route():
     table = RouteTable(ROUTES, "plain")
     assert matched(b"/x?y", NONE, table).upstream_target == b"/base/x?y"
@@ -219,6 +228,74 @@ def test_a_key_never_goes_to_a_provider_that_it_was_not_meant_for(
 ):
     refusal = refused(target, headers, RouteTable(ROUTES, default))
     assert refusal.status == 404
+
+
+BUILT_IN = RouteTable(
+    [route(p.name, p.url) for p in PROVIDERS if p.url]
+    + [route("azure", "https://mine.openai.azure.com")]
+)
+AZURE_KEY = Headers([(b"api-key", b"0123456789abcdef" * 2)])
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "name"),
+    [
+        (b"/openai/v1/chat/completions", GROQ_KEY, "groq"),
+        (b"/openai/v1/chat/completions", OPENAI_KEY, "openai"),
+        (b"/openai/deployments/d/chat/completions?api-version=1", AZURE_KEY, "azure"),
+        (b"/groq/openai/v1/chat/completions", GROQ_KEY, "groq"),
+        (b"/v1beta/models/g:generateContent?key=AIza" + b"a" * 35, NONE, "gemini"),
+    ],
+)
+def test_what_an_sdk_adds_to_a_bare_host_is_recognised_by_its_key(
+    target, headers, name
+):
+    match = matched(target, headers, BUILT_IN)
+    assert match.route.name == name
+    upstream = target.removeprefix(b"/openai" if name == "openai" else b"/groq")
+    assert match.upstream_target == upstream
+
+
+@pytest.mark.parametrize(
+    "provider", [p for p in PROVIDERS if p.url], ids=lambda each: each.name
+)
+def test_no_providers_own_host_gets_a_key_that_is_surely_anothers(provider):
+    headers = ANTHROPIC_KEY if provider.name != "anthropic" else OPENAI_KEY
+    target = b"/" + provider.name.encode() + b"/v1/models"
+    if provider.self_hosted:
+        assert matched(target, headers, BUILT_IN).route.name == provider.name
+    else:
+        assert refused(target, headers, BUILT_IN).status == 404
+
+
+@pytest.mark.parametrize("provider", ["deepseek", "groq", "openai"])
+def test_who_names_an_official_route_never_gets_the_default_one(provider):
+    routes = [
+        *(route(p.name, p.url) for p in PROVIDERS if p.url),
+        route("plain", "http://litellm.internal"),
+    ]
+    target = b"/" + provider.encode() + b"/v1/chat/completions"
+    refusal = refused(target, ANTHROPIC_KEY, RouteTable(routes, "plain"))
+    assert refusal.status == 404
+
+
+def test_an_azure_key_as_bearer_never_goes_to_openai():
+    key = b"a" * 52 + b"JQQJ99BAACYeBjFXJ3w3AAABACOG" + b"a" * 4
+    headers = Headers([(b"authorization", b"Bearer " + key)])
+    target = b"/openai/v1/chat/completions"
+    assert matched(target, headers, BUILT_IN).route.name == "azure"
+    refused(target, headers)
+
+
+def test_a_dot_at_a_hosts_end_does_not_make_it_nobodys():
+    table = RouteTable([route("openai", "https://api.openai.com.")])
+    refused(b"/openai/v1/chat/completions", GROQ_KEY, table)
+
+
+def test_azures_paths_need_a_route_to_azure_and_its_key():
+    target = b"/openai/deployments/d/chat/completions"
+    assert refused(target, AZURE_KEY).status == 404
+    assert refused(target, NONE, BUILT_IN).status == 404
 
 
 def test_a_host_that_is_no_providers_own_gets_any_key():

@@ -97,6 +97,22 @@ def loaded(tmp_path, text: str) -> Settings:
             ["routes.x.upstream_key_env", "not the key itself"],
         ),
         (
+            "routes: {x: {url: http://x, sign: aws, aws: {region: US East}}}",
+            ["routes.x.aws.region: is 'US East'"],
+        ),
+        (
+            "routes: {x: {url: http://x, sign: aws, aws: {secret_access_key_env: s3/cret}}}",
+            ["routes.x.aws.secret_access_key_env", "not the key itself"],
+        ),
+        (
+            "routes: {x: {url: http://x, aws: {region: us-east-1}}}",
+            ["routes.x.aws: is for routes that sign; set routes.x.sign to aws"],
+        ),
+        (
+            "routes: {x: {url: http://x, sign: gcp}}",
+            ["routes.x.sign: is 'gcp'", "one of aws"],
+        ),
+        (
             "default_route: nowhere",
             ["default_route: is 'nowhere'", "openai, anthropic"],
         ),

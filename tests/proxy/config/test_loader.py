@@ -3,6 +3,7 @@ import os
 import pytest
 
 from proxy.config import as_environment, environment, load
+from proxy.config.built_in import built_in_routes
 from proxy.config.loader import OVERRIDES
 from proxy.errors import SettingsError
 
@@ -20,10 +21,7 @@ def file(tmp_path):
 def test_no_file_at_all_gives_the_defaults():
     settings = load(None, {})
     assert settings.listen == "127.0.0.1:4141"
-    assert {name: route.url for name, route in settings.routes.items()} == {
-        "openai": "https://api.openai.com",
-        "anthropic": "https://api.anthropic.com",
-    }
+    assert settings.routes == built_in_routes(settings.listen)
 
 
 def test_an_empty_file_gives_the_defaults(file):
@@ -37,7 +35,7 @@ def test_a_route_of_the_same_name_replaces_a_built_in_one_whole(file):
         ),
         {},
     )
-    assert list(settings.routes) == ["openai", "anthropic", "mine"]
+    assert {*settings.routes} == {*built_in_routes(settings.listen), "mine"}
     assert settings.routes["openai"].url == "http://127.0.0.1:9/v"
 
 
@@ -120,12 +118,14 @@ def test_an_unknown_variable_is_refused(variable, parts):
 
 def test_variables_of_others_and_those_that_the_file_names_are_let_be(file):
     path = file(
-        "clients: {a: {key_env: TACHO_KEY_A}}\nroutes: {x: {url: http://x, upstream_key_env: TACHO_X}}"
+        "clients: {a: {key_env: TACHO_KEY_A}}\nroutes: {x: {url: http://x, upstream_key_env: TACHO_X, "
+        "sign: aws, aws: {access_key_id_env: TACHO_ID}}, y: {url: http://y, sign: aws}}"
     )
     environ = {
         "PATH": "/bin",
         "TACHO_KEY_A": "k",
         "TACHO_X": "k",
+        "TACHO_ID": "k",
         "TACHO_SERVICE_HOST": "10.0.0.1",
         "TACHO_SERVICE_PORT_DATA": "4141",
         "TACHO_PORT": "tcp://10.0.0.1:4141",

@@ -19,6 +19,35 @@ def test_a_model_call_is_called_by_its_operation(kind):
     )
 
 
+def named(tool: str, names: StepNames | None = None) -> tuple[str, str]:
+    path, operation = "/mcp", "tools/call"
+    names = names or StepNames()
+    return names.name("", Kind.MCP, "tickets", "POST", path, operation, tool)
+
+
+def test_an_mcp_call_is_called_by_its_tool():
+    assert named("find_ticket") == ("find_ticket", "tool")
+    given = StepNames().name("plan", Kind.MCP, "t", "POST", "/", "tools/call", "find")
+    assert given == ("plan", "header")
+
+
+def test_an_mcp_call_without_tool_is_called_by_its_operation():
+    assert named("") == ("tools/call", "operation")
+
+
+@pytest.mark.parametrize("tool", ["find me", "x" * 129, "f\N{SNOWMAN}", "f\n"])
+def test_what_no_server_calls_a_tool_is_other(tool):
+    assert named(tool) == ("other", "tool")
+
+
+def test_tools_beyond_the_cap_are_other_and_take_no_place_from_templates():
+    names = StepNames(max_names=1)
+    assert named("a", names) == ("a", "tool")
+    assert named("b", names) == ("other", "tool")
+    assert names.name("", Kind.TOOL, "a", "GET", "/x", "http") == ("a GET /x", "route")
+    assert names.overflowed == 1
+
+
 def test_other_calls_are_called_by_route_and_template():
     name = StepNames().name("", Kind.TOOL, "search", "GET", "/users/42", "http")
     assert name == ("search GET /users/{}", "route")

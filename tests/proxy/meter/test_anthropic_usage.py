@@ -78,3 +78,16 @@ def test_tools_that_were_not_used_are_left_out():
         }
     }
     assert anthropic_usage.server_tools(said) == {"web_search": 2}
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        ({"service_tier": "standard", "speed": "fast"}, "fast"),
+        ({"service_tier": "batch", "speed": "standard"}, "batch"),
+        ({"service_tier": 3}, ""),
+        ({}, ""),
+    ],
+)
+def test_fast_mode_is_a_tier_since_it_has_prices_of_its_own(said, tier):
+    assert anthropic_usage.service_tier(said) == tier

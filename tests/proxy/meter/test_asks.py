@@ -37,3 +37,9 @@ def test_a_flag_is_a_boolean_or_unknown():
         None,
         None,
     ]
+
+
+def test_a_deployment_in_the_path_is_the_model():
+    path = "/openai/deployments/a%2Fb/chat/completions"
+    assert asks.of_deployment(OPERATION, path).model == "a/b"
+    assert asks.of_deployment(OPERATION, "/v1/chat/completions") is OPERATION

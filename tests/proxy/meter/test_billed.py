@@ -32,6 +32,24 @@ def test_a_background_response_is_counted_with_the_first_answer_that_has_its_tok
     assert billed.seen(ask("responses_get"), answer())
 
 
+@pytest.mark.parametrize("again", ["interactions_get", "interactions_cancel"])
+def test_an_interaction_that_is_asked_for_again_was_counted_before(again: str):
+    billed = BilledResponses(10)
+    assert not billed.seen(ask("interactions", "gemini_interactions"), answer())
+    assert billed.seen(ask(again, "gemini_interactions"), answer())
+
+
+def test_a_run_of_an_assistant_is_counted_once_however_often_it_is_polled():
+    billed = BilledResponses(10)
+    poll = ask("thread_run_get", "openai_assistants")
+    assert not billed.seen(poll, answer("run_1", None))
+    assert not billed.seen(poll, answer("run_1"))
+    assert billed.seen(poll, answer("run_1"))
+    # What `submit_tool_outputs` streams to its end has the run's id, too.
+    assert not billed.seen(ask("thread_run", "openai_assistants"), answer("run_2"))
+    assert billed.seen(poll, answer("run_2"))
+
+
 def test_what_a_request_created_is_new_whatever_its_id():
     billed = BilledResponses(10)
     for _ in range(2):

@@ -1,4 +1,10 @@
-from proxy.meter.draft import MAX_ARGUMENT_BYTES, MAX_TOOL_CALLS, Draft, Text
+from proxy.meter.draft import (
+    MAX_ARGUMENT_BYTES,
+    MAX_TEXT_CHARS,
+    MAX_TOOL_CALLS,
+    Draft,
+    Text,
+)
 from proxy.model import ErrorType, ToolCall
 
 
@@ -90,3 +96,34 @@ def test_a_failure_after_a_200_is_one_in_the_stream():
             in_stream,
         )
         assert reading.terminal
+
+
+def test_an_answer_that_may_stay_open_expects_no_end():
+    draft = Draft(200)
+    assert draft.reading(expects_terminal=True).expects_terminal
+    draft.open_ended = draft.error_answer = True
+    reading = draft.reading(expects_terminal=True)
+    assert (reading.expects_terminal, reading.error_answer) == (False, True)
+
+
+def test_text_is_kept_in_its_order_up_to_a_bound_and_its_pieces_are_counted():
+    text = Text()
+    text.parts += [b"a", b"", b"b"]
+    text.add(["c", {"text": "d"}])
+    text.parts.append(b"x" * MAX_TEXT_CHARS)
+    text.add("beyond")
+    assert text.text() == ("abcd" + "x" * MAX_TEXT_CHARS)[:MAX_TEXT_CHARS]
+    assert text.chars() == MAX_TEXT_CHARS + 10
+    assert text.deltas() == 5
+
+
+def test_pieces_of_arguments_are_counted_also_when_they_have_been_joined():
+    draft = Draft(200)
+    call = draft.call(0, "", "f")
+    draft.compact()
+    for piece in ("", "{", None, "}"):
+        call.add(piece)
+    draft.compact()
+    call.arguments.append(b" ")
+    assert call.deltas() == 3
+    assert draft.reading(expects_terminal=True).output_deltas == 3

@@ -85,3 +85,21 @@ def test_broken_escapes_are_left_as_they_are():
 def test_strings_are_summed_but_for_keys_to_skip():
     found = {"a": "12", "b": [{"c": "345", "skip": "xxx"}, 7, None]}
     assert lenient.string_lengths(found, frozenset({"skip"})) == 5
+
+
+def test_half_a_pair_alone_costs_itself_and_nothing_beside_it():
+    assert lenient.unescape([b"\\ud83d\\ude00 \\ud83d."]) == "\U0001f600 \ufffd."
+    assert lenient.unescape([b"\\\\ud83d"]) == "\\ud83d"
+    assert lenient.unescape([b"\\u00e9", b"\\q"]) == "\u00e9\\q"
+
+
+def test_strings_come_in_their_order_without_what_is_no_text():
+    found = {"type": "t", "a": ["1", {"b": "2", "id": "i"}, 3], "c": "4"}
+    assert list(lenient.strings(found, lenient.NOT_TEXT)) == ["1", "2", "4"]
+    assert list(lenient.strings("x", lenient.NOT_TEXT)) == ["x"]
+
+
+def test_what_can_stand_between_quotes_is_a_text():
+    assert lenient.is_text(b'a\\"\\n')
+    assert not lenient.is_text(b'a"b')
+    assert not lenient.is_text(b"a\nb")

@@ -1,5 +1,9 @@
-from proxy.meter.unread import unmetered
+from proxy.meter.unread import Unread, unmetered
 from proxy.model import ErrorType, Reading
+
+
+def test_what_was_known_before_is_said():
+    assert Unread(Reading(deferred=True)).reading().deferred
 
 
 def test_a_good_answer_is_passed_by():

@@ -24,6 +24,7 @@ from proxy.record.codec import (
     Event,
     Open,
     PartUsage,
+    Price,
     Record,
     decode,
     encode,
@@ -43,12 +44,14 @@ FULL: dict[str, Record] = {
     ),
     "end": End("a1", 3, Outcome.CLIENT_ABORT, ErrorType.WRITE_STALL, 5, 6, 7, 8),
     "event": Event("e1", 4, "gap", "t", "a", "r", "s", "p", "ac", "re", "so", "1.5", "2", "ro", "m", "d"),
+    "price": Price("v1", "openai", "gpt-5", 5, "{}"),
 }  # fmt: skip
 SMALL: dict[str, Record] = {
     "open": Open("a1", "s1", 1, "here", "acme"),
     "close": Close("a1", 2, Outcome.BLOCKED),
     "end": End("a1", 3, Outcome.BLOCKED),
     "event": Event("e1", 4, "gap"),
+    "price": Price("v1", "openai", "gpt-5", 5, "{}"),
 }
 
 

@@ -29,6 +29,11 @@ def test_it_gives_base_urls_addresses_and_the_next_step():
     ]
 
 
+def test_the_other_built_in_routes_share_one_line():
+    banner = Banner("1", "/d", "http://h", providers=("openai", "groq", "xai"))
+    assert "    http://h/PROVIDER/... for groq, xai\n" in banner.text(terminal=False)
+
+
 def test_colours_are_for_terminals():
     assert "\x1b[" in WHOLE.text(terminal=True)
     assert "\x1b" not in WHOLE.text(terminal=False)

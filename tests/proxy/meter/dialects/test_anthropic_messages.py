@@ -102,6 +102,41 @@ def test_operations_are_told_apart(
     assert (ask.operation, ask.kind, ask.is_step) == (operation, kind, is_step)
 
 
+ON_VERTEX = "/v1/projects/p/locations/global/publishers/anthropic/models"
+
+
+@pytest.mark.parametrize(
+    ("path", "operation", "model", "stream"),
+    [
+        (f"{ON_VERTEX}/claude-x%4020:rawPredict", "messages", "claude-x@20", False),
+        (f"{ON_VERTEX}/claude-x:streamRawPredict", "messages", "claude-x", True),
+        (f"{ON_VERTEX}/count-tokens:rawPredict", "count_tokens", "", False),
+    ],
+)
+@pytest.mark.parametrize("body", [None, b"{", b'{"anthropic_version":"vertex"}'])
+def test_vertex_names_the_model_in_the_path(
+    path: str, operation: str, model: str, stream: bool, body: bytes | None
+):
+    ask = ask_for(path, body)
+    assert (ask.dialect, ask.operation, ask.is_step) == (
+        "anthropic_messages",
+        operation,
+        operation == "messages",
+    )
+    assert (ask.model, ask.stream, ask.well_formed) == (model, stream, body != b"{")
+
+
+def test_only_a_post_is_a_message_on_vertex():
+    ask = ask_for(f"{ON_VERTEX}/claude-x:rawPredict", method="GET")
+    assert ask.dialect != "anthropic_messages"
+
+
+def test_an_answer_on_vertex_is_read_as_any_other():
+    path = f"{ON_VERTEX}/claude-x:streamRawPredict"
+    body = named(start(input_tokens=9), end(output_tokens=2), STOP)
+    assert read(path, body).usage == Usage(input=9, output=2)
+
+
 def test_a_request_is_read():
     request = {
         "model": "claude-x",

@@ -16,7 +16,7 @@ def test_routes_to_models_are_asked_for_model_apis(kind: Kind):
     assert (dialect.name, operation.name) == ("openai_embeddings", "embeddings")
 
 
-@pytest.mark.parametrize("kind", [Kind.TOOL, Kind.MCP, Kind.OTHER])
+@pytest.mark.parametrize("kind", [Kind.TOOL, Kind.OTHER])
 def test_tools_with_paths_like_model_apis_stay_tools(kind: Kind):
     assert recognise(kind, "", "POST", "/v1/messages")[0] is PLAIN_HTTP
 

@@ -109,3 +109,31 @@ def test_an_error_inside_of_a_stream_is_told():
         True,
         ErrorType.SERVER_ERROR,
     )
+
+
+def test_azures_path_names_the_model_where_the_body_does_not():
+    assert ask_for("/openai/deployments/d/completions").model == "d"
+
+
+def test_an_error_may_be_an_object_that_says_so_of_itself():
+    error = {"object": "error", "message": "no", "code": 429}
+    reading = read(PATH, data(chunk("a"), error))
+    assert (reading.error_type, reading.terminal) == (ErrorType.RATE_LIMITED, True)
+
+
+def test_mistrals_fill_in_the_middle_answers_with_messages():
+    path = "/v1/fim/completions"
+    usage = {"prompt_tokens": 4, "completion_tokens": 3, "total_tokens": 7}
+    whole = {"choices": [{"message": {"content": "abc"}}], "usage": usage}
+    reading = read(path, dumps(whole))
+    assert (reading.usage, reading.output_chars) == (Usage(input=4, output=3), 3)
+    event = {"choices": [{"delta": {"content": "ab"}, "finish_reason": None}]}
+    tee = tee_for(path, content_type=EVENTS)
+    tee.feed(data(event, event))
+    assert (tee.reading().output_chars, tee.output_started) == (4, True)
+
+
+def test_writers_stream_has_values_and_no_end():
+    reading = read(PATH, data({"value": "abc"}, {"value": " d"}))
+    assert (reading.output_chars, reading.expects_terminal) == (5, False)
+    assert (reading.usage, reading.malformed) == (None, False)

@@ -44,6 +44,10 @@ def test_usage_is_input_only():
     )
 
 
+def test_others_say_only_how_much_it_is_together():
+    assert read(PATH, dumps({"usage": {"total_tokens": 12}})).usage == Usage(input=12)
+
+
 def test_an_answer_in_events_is_read_too():
     assert read(PATH, data({"usage": USAGE})).usage == Usage(input=8)
 
@@ -53,3 +57,15 @@ def test_an_error_with_status_200_is_told():
         read(PATH, b'{"error":{"code":"server_error"}}').error_type
         == ErrorType.SERVER_ERROR
     )
+
+
+def test_azures_path_names_the_model_where_the_body_does_not():
+    path = "/openai/deployments/d/embeddings"
+    assert (ask_for(path).model, ask_for(path, None).model) == ("d", "d")
+    assert ask_for(path, b'{"model":"m"}').model == "m"
+
+
+def test_id_and_the_providers_own_total_are_taken():
+    usage = {**USAGE, "cost": 1e-06}
+    reading = read(PATH, dumps({"id": "embd-1", "usage": usage}))
+    assert (reading.response_id, reading.cost) == ("embd-1", 1_000_000)

@@ -24,7 +24,7 @@ USAGE = {
         ("GET", "/v1/files/f/content", "files", False),
         ("POST", "/v1/batches", "batches", False),
         ("GET", "/openai/deployments/d/images/x", "images", False),
-        ("POST", "/v1beta/models/gemini:generateContent", "http", True),
+        ("POST", "/v1/elsewhere", "http", True),
         ("POST", "/files", "http", True),
     ],
 )
@@ -100,3 +100,48 @@ def test_errors_are_told():
         ErrorType.INVALID_REQUEST,
         "unknown_parameter",
     )
+
+
+def test_what_image_models_write_is_image_unless_they_say_otherwise():
+    assert read(IMAGES, dumps({"usage": USAGE})).details == (("output_image", 60),)
+    mixed = {**USAGE, "output_tokens_details": {"image_tokens": 50, "text_tokens": 10}}
+    assert read(IMAGES, dumps({"usage": mixed})).details == (("output_image", 50),)
+    assert read(IMAGES, dumps({"data": []})).details == ()
+
+
+def test_seconds_and_pages_are_billed_by_use():
+    body = dumps({"text": "a", "usage": {"type": "duration", "seconds": 3}})
+    heard = read("/v1/audio/transcriptions", body)
+    assert heard.server_tool_uses == (("input_audio_seconds", 3),)
+    pages = {"pages_processed": 4, "doc_size_bytes": 9}
+    scan = read("/v1/ocr", dumps({"model": "mistral-ocr", "usage_info": pages}))
+    assert (scan.model, scan.server_tool_uses) == (
+        "mistral-ocr",
+        (("input_document_pages", 4),),
+    )
+    assert read("/v1/ocr", dumps({"usage_info": {}})).server_tool_uses == ()
+
+
+def test_an_image_may_have_a_price_and_no_tokens():
+    reading = read(IMAGES, dumps({"usage": {"cost_in_usd_ticks": 200_000_000}}))
+    assert (reading.usage, reading.cost) == (None, 20_000_000_000)
+
+
+def test_moderations_name_model_and_id_and_cost_nothing():
+    reading = read("/v1/moderations", dumps({"id": "modr-1", "model": "omni"}))
+    assert (reading.response_id, reading.model) == ("modr-1", "omni")
+    assert (reading.usage, reading.server_tool_uses) == (None, ())
+
+
+def test_models_are_named_by_bodies_that_are_json_and_by_azures_path():
+    body = b'{"model":"tts-1","input":"abc"}'
+    assert ask_for("/v1/audio/speech", body).model == "tts-1"
+    assert ask_for("/v1/moderations", b'{"model":"omni"}').model == "omni"
+    path = "/openai/deployments/whisper/audio/transcriptions"
+    assert ask_for(path, b"--boundary").model == "whisper"
+
+
+def test_result_files_of_batches_pass_through_unread():
+    tee = tee_for("/v1/files/file-1/content", method="GET")
+    tee.feed(dumps({"response": {"body": {"usage": USAGE}}}) * 2)
+    assert (tee.reading().usage, tee.reading().malformed) == (None, False)

@@ -436,3 +436,24 @@ def test_an_error_answer_to_a_stream_is_read_as_json():
         ErrorType.NOT_FOUND,
         "model_not_found",
     )
+
+
+def test_xais_tools_are_counted_as_often_as_they_ran_and_its_price_is_taken():
+    usage = {
+        **USAGE,
+        "server_side_tool_usage_details": {"x_search_calls": 3, "web_search_calls": 2},
+        "cost_in_usd_ticks": 318_319_000,
+    }
+    output = [{"type": "web_search_call"}, {"type": "file_search_call"}]
+    reading = read(RESPONSES, dumps({"id": "r", "output": output, "usage": usage}))
+    assert reading.server_tool_uses == (("file_search", 1), ("web_search", 2), ("x_search", 3))  # fmt: skip
+    assert reading.cost == 31_831_900_000
+
+
+@pytest.mark.parametrize(
+    ("options", "is_step"),
+    [({"prewarm": True}, False), ({"prewarm": False}, True), (None, True), (1, True)],
+)
+def test_filling_the_cache_is_billed_but_no_work(options: object, is_step: bool):
+    body = dumps({"model": "m", "prompt_cache_options": options})
+    assert ask_for(RESPONSES, body).is_step == is_step

@@ -1,0 +1,139 @@
+"""What happens to the answer of one exchange on its way to the agent: it is read, and where we altered something, undone.
+
+What lives here: the tee that is metered, the edits of the answer's bytes, and the rule that a fault in either costs only itself.
+What does not: the account (`ledger.py`), how an answer is read or an edit works (`meter/`, `http/`).
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from proxy.desk import Desk
+from proxy.forward.http1 import AnswerHead, Framing
+from proxy.http.sse_endpoint import SseEndpoint
+from proxy.meter.dialect import Dialect, Head
+from proxy.meter.inject import Stripper
+from proxy.meter.tee import Tee
+from proxy.model import Ask, Reading
+
+_CHAT = "chat"
+_NULL_MEANS_ASKED = frozenset({"openai", "azure"})
+"""Providers whose legacy completions carry `\"usage\":null` only when asked, as all do in chat; vLLM's always do."""
+_STREAM_FACTOR = 16
+_EVENTS = "text/event-stream"
+
+SSE_ENDPOINT = "sse_endpoint"
+"""In `altered`: the path that an old MCP server names was given our prefix."""
+NOT_STRIPPED = "usage_not_stripped"
+"""In `altered`: usage was asked for, and the agent got more than it asked for."""
+
+
+class Edit(Protocol):
+    """A change of the answer's bytes."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take what came; give what may go on now."""
+
+    def flush(self) -> bytes:
+        """Give what was held back."""
+
+
+class Answer:
+    """The answer's body on its way."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        provider: str,
+        altered: list[str],
+        outside_route: Callable[[], None],
+    ) -> None:
+        """`altered` gets the words for what the agent sees changed; `outside_route` is told of an endpoint beyond reach."""
+        self._desk = desk
+        self._provider = provider
+        self._altered = altered
+        self._outside_route = outside_route
+        self._tee: Tee | None = None
+        self._edit: Edit | None = None
+        self.injected = False
+        """Usage was asked for on the agent's behalf."""
+        self.endpoint: SseEndpoint | None = None
+        """Where the answer may name an endpoint; until it has."""
+
+    def begin(self, ask: Ask, dialect: Dialect, head: AnswerHead) -> Framing:
+        """Set up meter and edits; give how the body's end is told to the agent. May raise."""
+        encoding = head.get(b"content-encoding").decode("latin-1")
+        content_type = head.get(b"content-type").decode("latin-1")
+        reader = dialect.reader(ask, Head(head.status, content_type, head.headers))
+        limit = self._desk.meter_buffer_bytes
+        if content_type.startswith(_EVENTS):
+            # Events are read and forgotten; the limit is then only one on the work that a bomb can cause.
+            limit *= _STREAM_FACTOR
+        self._tee = Tee(reader, encoding, limit)
+        if head.status == 200:
+            plain = encoding.lower() in ("", "identity")
+            self._edit = self._edit_of(ask, plain, content_type)
+        edits_length = self._edit is not None and head.framing is Framing.LENGTH
+        return Framing.CHUNKED if edits_length else head.framing
+
+    def _edit_of(self, ask: Ask, plain: bool, content_type: str) -> Edit | None:
+        if self.endpoint is not None:
+            events = content_type.startswith(_EVENTS)
+            return self.endpoint if plain and events else None
+        if not self.injected:
+            return None
+        if not plain:
+            # It was asked for identity. Its bytes pass as they are: better one event too many than another coding.
+            self._altered.append(NOT_STRIPPED)
+            return None
+        asked = ask.operation == _CHAT or self._provider in _NULL_MEANS_ASKED
+        return Stripper(takes_nulls=asked)
+
+    def feed(self, data: bytes) -> bytes:
+        """Meter a piece of the body; give what the agent gets for it."""
+        if self._tee is not None:
+            self._tee.feed(data)
+        return data if self._edit is None else self._edited(self._edit, data)
+
+    def _edited(self, edit: Edit, data: bytes) -> bytes:
+        try:
+            data = edit.feed(data)
+        except Exception:  # noqa: BLE001  # the guard of the phase meter: better bytes too many than a cut stream
+            self._edit = self.endpoint = None
+            if self.injected:
+                self._altered.append(NOT_STRIPPED)
+            self._desk.fault("meter")
+            return data
+        if self.endpoint is not None and self.endpoint.over:
+            self._settle_endpoint(self.endpoint)
+        return data
+
+    def _settle_endpoint(self, endpoint: SseEndpoint) -> None:
+        self._edit = self.endpoint = None
+        if endpoint.rewritten:
+            self._altered.append(SSE_ENDPOINT)
+        if endpoint.unreachable:
+            self._outside_route()
+
+    def rest(self) -> bytes:
+        """Give what was held back, at the end of the body."""
+        return b"" if self._edit is None else self._edit.flush()
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the terminal event has passed."""
+        return self._tee is not None and self._tee.terminal
+
+    @property
+    def output_started(self) -> bool:
+        """Whether the first output token of a stream has passed."""
+        return self._tee is not None and self._tee.output_started
+
+    def reading(self) -> Reading:
+        """Say what has been read so far."""
+        return Reading() if self._tee is None else self._tee.reading()
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the reader failed, or something could not be read."""
+        tee = self._tee
+        return tee is not None and (tee.failures > 0 or tee.truncated)
