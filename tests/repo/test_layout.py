@@ -18,6 +18,7 @@ COVERED_ELSEWHERE: dict[str, str] = {
     "proxy/config/route_checks.py": "part of all checks; test_checks.py has its tables",
     "proxy/config/structs.py": "declarations only; test_loader.py reads each of them",
     "proxy/desk.py": "declarations only; test_ledger.py replaces each of them",
+    "proxy/simulate/question.py": "declarations only; each family fills them",
     "proxy/forward/origin.py": "declarations only; test_pool.py shows which origins share connections",
 }
 """Sources without a test file of their own, and the reason (say which test covers them)."""
