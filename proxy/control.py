@@ -1,8 +1,8 @@
 """The control socket: how a process tells the others on this machine how it fares.
 
 What lives here: `Probes`, the questions that each process answers, `ControlServer`, which serves them as HTTP on a unix
-socket, and where such a socket is. What does not: the asking side (`control_client.py`), the admin port for people and
-Prometheus (`supervise/admin.py`).
+socket. What does not: where such a socket is (`control_paths.py`), the asking side (`control_client.py`), the admin port for
+people and Prometheus (`supervise/admin.py`).
 
 Only the owner of the data directory can connect: the socket is 0600, its directory 0700.
 """
@@ -10,7 +10,6 @@ Only the owner of the data directory can connect: the socket is 0600, its direct
 import asyncio
 import contextlib
 import inspect
-import os
 import shutil
 import socket
 import tempfile
@@ -22,10 +21,26 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from proxy.control_paths import (
+    LONGEST_SOCKET_PATH_BYTES,
+    canonical,
+    pointer_path,
+    socket_path,
+    too_long,
+)
 from proxy.errors import StartError
 
-LONGEST_SOCKET_PATH_BYTES = 100
-"""Linux takes 107; the rest is for the suffix of the name under which the socket is made."""
+__all__ = [
+    "LONGEST_SOCKET_PATH_BYTES",
+    "ControlServer",
+    "Json",
+    "Probes",
+    "canonical",
+    "json_response",
+    "pointer_path",
+    "socket_path",
+    "too_long",
+]
 
 Json = dict[str, Any]
 
@@ -42,26 +57,6 @@ class Probes:
     """MessagePack of `list[proxy.telemetry.Family]`."""
     status: Callable[[], Json | Awaitable[Json]]
     """What people may want to know; no secrets."""
-
-
-def socket_path(data_dir: Path, name: str) -> Path:
-    """Give the place of a process's socket; one that is too long is led elsewhere by the file `<name>.path` beside it."""
-    return data_dir / "run" / f"{name}.sock"
-
-
-def pointer_path(path: Path) -> Path:
-    """Give the file that names the real socket where `path` is too long to be one."""
-    return path.with_suffix(".path")
-
-
-def canonical(path: Path) -> Path:
-    """Give the one way to write a socket's path, whatever the working directory; asks the file system."""
-    return Path(os.path.realpath(path.parent)) / path.name
-
-
-def too_long(path: Path) -> bool:
-    """Tell whether the operating system takes no socket of this path, so that it is elsewhere."""
-    return len(os.fsencode(path)) > LONGEST_SOCKET_PATH_BYTES
 
 
 class ControlServer:

@@ -12,8 +12,10 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from proxy.control import canonical, pointer_path, socket_path, too_long
+from proxy.control_paths import canonical, real_path, socket_path, too_long
 from proxy.errors import TachoError
+
+__all__ = ["ControlClient", "UnreachableError", "real_path"]
 
 
 class UnreachableError(TachoError):
@@ -105,13 +107,3 @@ class ControlClient:
             raise UnreachableError(
                 f"{self._name} does not answer on {self._path}: {str(error) or type(error).__name__}"
             ) from error
-
-
-def real_path(path: Path) -> Path:
-    """Follow the pointer file that stands beside a socket whose (canonical) path is too long."""
-    if not too_long(path):
-        return path
-    try:
-        return Path(pointer_path(path).read_text(encoding="utf-8"))
-    except OSError:
-        return path

@@ -19,6 +19,7 @@ from proxy.control import canonical, socket_path
 from proxy.control_client import real_path
 from proxy.errors import TachoError
 from proxy.preflight import few_files_warning, raise_file_limit, require_c_parser
+from proxy.pricing import build_book, find_table
 from proxy.supervise.listeners import DataDirLock, bind
 
 
@@ -66,6 +67,8 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
         route.upstream_key_env or route.sign for route in settings.routes.values()
     ):
         yield "keys", partial(_keys, settings)
+    if settings.prices:
+        yield "prices", partial(_prices, settings)
     if settings.exporters.jsonl.directory:
         yield (
             "exporters.jsonl.directory",
@@ -94,6 +97,14 @@ def _directory(path: Path, key: str) -> str:
             f"{path} cannot be written: {error.strerror}; correct its permissions or {key}"
         ) from error
     return f"{path} is writable" if place == path else f"{path} will be made"
+
+
+def _prices(settings: Settings) -> str:
+    table, trouble = find_table(settings.data_dir)
+    build_book(settings, table)
+    rules = len(settings.prices)
+    used = f"{rules} {'rule changes' if rules == 1 else 'rules change'} {table.version}"
+    return f"{used}; {trouble}" if trouble else used
 
 
 def _is_running(data_dir: Path) -> bool:

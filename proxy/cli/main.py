@@ -15,6 +15,8 @@ from proxy.errors import SettingsError, StartError, TachoError
 
 EXAMPLES = """examples:
   tacho up                                    run everything; OPENAI_BASE_URL=http://127.0.0.1:4141/openai/v1
+  tacho run -- python agent.py                the same for one command, as a run with a name
+  tacho runs                                  the latest runs; tacho show RUN for one of them
   tacho status                                what is running, and how it fares
   tacho sql "SELECT * FROM steps LIMIT 10"    ask the store
 """
@@ -24,6 +26,9 @@ SUMMARIES = {
     "export": "run the exporter and the embedded store alone, for a proxy that shares the data directory",
     "check": "check the settings and say what they would do",
     "status": "say what is running, and how it fares",
+    "run": "run a command as one run: its calls pass here, its exit status is the outcome",
+    "runs": "list the latest runs, what they took and how they went",
+    "show": "show one run as a waterfall of its steps and attempts",
     "sql": "ask the store, running or not",
     "prices": "say what models cost here, or fetch newer prices",
 }
@@ -88,6 +93,11 @@ def _parser(chosen: str, command: Command | None) -> argparse.ArgumentParser:
 
 
 def _command(name: str) -> Command | None:
+    return _serving(name) or _asking(name)
+
+
+def _serving(name: str) -> Command | None:
+    """Give what runs until it is stopped, or until its own child ends."""
     match name:
         case "up":
             from proxy.cli import up
@@ -101,6 +111,17 @@ def _command(name: str) -> Command | None:
             from proxy.cli import export
 
             return export
+        case "run":
+            from proxy.cli import run
+
+            return run
+        case _:
+            return None
+
+
+def _asking(name: str) -> Command | None:
+    """Give what answers and ends."""
+    match name:
         case "check":
             from proxy.cli import check
 
@@ -109,6 +130,14 @@ def _command(name: str) -> Command | None:
             from proxy.cli import status
 
             return status
+        case "runs":
+            from proxy.cli import runs
+
+            return runs
+        case "show":
+            from proxy.cli import show
+
+            return show
         case "sql":
             from proxy.cli import sql
 

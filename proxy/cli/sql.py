@@ -1,7 +1,6 @@
 """`tacho sql`: asks the store, whether the product runs or not."""
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ EXAMPLE = """example:
   tacho sql "SELECT agent, sum(cost_usd) FROM steps GROUP BY agent"
   tacho sql "SELECT * FROM steps ORDER BY ts DESC LIMIT 3" --format Vertical
   tacho sql --file report.sql --json > report.json
+  tacho sql "SELECT count() FROM steps WHERE agent = {a:String}" --param a=booker
 exit status: 0 answered, 1 refused or failed
 """
 
@@ -22,6 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("statement", nargs="?", help="one statement that reads")
     parser.add_argument(
         "--file", metavar="F", help="read the statement from a file; - is stdin"
+    )
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        type=_parameter,
+        metavar="NAME=VALUE",
+        help="value of {NAME:Type} in the statement; may be given several times",
     )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument(
@@ -41,8 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Send the statement and copy the answer."""
-    from proxy.cli.store import Store, running_store
-    from proxy.cli.store_alone import store_alone
+    from proxy.cli.open_store import open_store
 
     statement = _statement(arguments)
     if statement is None:
@@ -52,28 +59,17 @@ def run(arguments: argparse.Namespace) -> int:
             'nothing to ask; give a statement, as in: tacho sql "SELECT count() FROM steps"'
         )
         return 2
-    loaded = load_settings(arguments)
-    clickhouse = loaded.settings.exporters.clickhouse
-    if clickhouse.url == "":
-        complain(
-            "exporters.clickhouse.url is empty, so that there is no store to ask; set it to: embedded"
+    with open_store(load_settings(arguments)) as store:
+        return store.ask(
+            statement, arguments.format, sys.stdout.buffer, dict(arguments.param)
         )
-        return 1
-    if clickhouse.url != "embedded":
-        store = Store(
-            clickhouse.url,
-            clickhouse.user,
-            clickhouse.password,
-            clickhouse.database,
-            clickhouse.ca_file,
-        )
-        return store.ask(statement, arguments.format, sys.stdout.buffer)
-    address = asyncio.run(running_store(Path(loaded.settings.data_dir).absolute()))
-    if address:
-        store = Store.embedded(loaded.settings, address)
-        return store.ask(statement, arguments.format, sys.stdout.buffer)
-    with store_alone(loaded) as store:
-        return store.ask(statement, arguments.format, sys.stdout.buffer)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def _statement(arguments: argparse.Namespace) -> str | None:

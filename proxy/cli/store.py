@@ -4,11 +4,10 @@ What lives here: `Store`, one statement out and the answer back, and where a run
 that does not run (`store_alone.py`), the command (`sql.py`).
 """
 
-import asyncio
 import base64
 import http.client
 import re
-import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +15,6 @@ from urllib.parse import urlencode, urlsplit
 
 from proxy.cli.output import ReaderLeftError, complain
 from proxy.config import Settings, ensure_data_dir
-from proxy.control_client import ControlClient, UnreachableError
 from proxy.errors import TachoError
 
 STARTING_SECONDS = 30.0
@@ -46,10 +44,24 @@ class Store:
             settings.exporters.clickhouse.database,
         )
 
-    def ask(self, statement: str, output_format: str, out: BinaryIO) -> int:
-        """Send one statement, copy the answer to `out`; complain in one line and give 1 where there is none."""
+    def ask(
+        self,
+        statement: str,
+        output_format: str,
+        out: BinaryIO,
+        parameters: Mapping[str, str] | None = None,
+    ) -> int:
+        """Send one statement, copy the answer to `out`; complain in one line and give 1 where there is none.
+
+        `parameters` are the values of `{name:Type}` in the statement.
+        """
         parts = urlsplit(self.url)
-        query = urlencode({"database": self.database, "default_format": output_format})
+        asked = {"database": self.database, "default_format": output_format}
+        asked |= {
+            f"param_{name}": _escaped(value)
+            for name, value in (parameters or {}).items()
+        }
+        query = urlencode(asked)
         connection = self._connection(parts.scheme, parts.hostname or "", parts.port)
         try:
             connection.connect()
@@ -81,11 +93,19 @@ class Store:
         self, scheme: str, host: str, port: int | None
     ) -> http.client.HTTPConnection:
         if scheme == "https":
+            import ssl
+
             trust = ssl.create_default_context(cafile=self.ca_file or None)
             return http.client.HTTPSConnection(
                 host, port or 8443, timeout=CONNECT_SECONDS, context=trust
             )
         return http.client.HTTPConnection(host, port or 8123, timeout=CONNECT_SECONDS)
+
+
+def _escaped(value: str) -> str:
+    """Write a parameter as ClickHouse reads it: like a field of TabSeparated."""
+    escapes = {"\\": "\\\\", "\t": "\\t", "\n": "\\n"}
+    return "".join(escapes.get(character, character) for character in value)
 
 
 def _copy(response: http.client.HTTPResponse, out: BinaryIO) -> int:
@@ -122,6 +142,10 @@ def readable_error(text: str, status: int) -> str:
 
 async def running_store(data_dir: Path) -> str:
     """Give the address of the running embedded store, or nothing where the product does not run."""
+    import asyncio  # with the client, longer to import than most answers take; see `open_store.py`
+
+    from proxy.control_client import ControlClient, UnreachableError
+
     loop = asyncio.get_running_loop()
     deadline = loop.time() + STARTING_SECONDS
     while True:
@@ -138,6 +162,8 @@ async def running_store(data_dir: Path) -> str:
 
 
 async def _is_supervised(data_dir: Path) -> bool:
+    from proxy.control_client import ControlClient, UnreachableError
+
     for name in ("tacho", "tacho-export"):
         try:
             if (

@@ -1,5 +1,6 @@
 """Every query file runs on the embedded store, is well headed, and answers what it says."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def rows(store: StoreProcess) -> StoreProcess:
     return store
 
 
+def defaults(text: str) -> dict[str, str]:
+    """Read the parameters that a query's head names, as the store takes them."""
+    lines = [line for line in text.splitlines() if line.startswith("-- Parameters: ")]
+    found = re.findall(r"(\w+) = (?:'(\w*)'|(\d+))", "".join(lines))
+    return {f"param_{name}": word or number for name, word, number in found}
+
+
 def ask(rows: StoreProcess, name: str) -> list[dict[str, object]]:
     (path,) = [path for path in QUERIES if path.stem == name]
     answer = rows.ask(path.read_text(), default_format="JSONEachRow")
@@ -77,9 +85,18 @@ def ask(rows: StoreProcess, name: str) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
 def test_each_query_runs_with_the_read_token(rows: StoreProcess, path: Path) -> None:
-    answer = rows.ask(path.read_text(), default_format="JSONEachRow")
+    text = path.read_text()
+    asked = defaults(text)
+    answer = rows.ask(text, default_format="JSONEachRow", **asked)
     assert answer.status == 200, answer.text
-    assert answer.body
+    assert answer.body or asked.get("param_run") == ""
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
+def test_each_parameter_has_a_default_in_the_head(path: Path) -> None:
+    text = path.read_text()
+    used = {f"param_{name}" for name in re.findall(r"\{(\w+):\w+\}", text)}
+    assert used == {*defaults(text)}
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)

@@ -13,12 +13,14 @@ from proxy.config import (
     ClientSettings,
     ExporterSettings,
     JsonlSettings,
+    PriceRule,
     RouteSettings,
     Settings,
     StoreSettings,
     TlsListener,
 )
 from proxy.control import socket_path
+from proxy.pricing import table_path
 from proxy.supervise.listeners import DataDirLock
 
 
@@ -125,6 +127,29 @@ def test_keys_must_be_set(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CI_KEY", "hidden")
     assert result(settings, "keys").ok
     assert "hidden" not in result(settings, "keys").detail
+
+
+def test_rules_about_prices_must_not_give_tokens_away(settings: Settings):
+    good = PriceRule(provider="openai", model="gpt-4o*", rates={"cache_read": 1.0})
+    bad = PriceRule(model="my-model", rates={"cache_read": 1.0})
+    checked = [
+        result(msgspec.structs.replace(settings, prices=rules), "prices")
+        for rules in ([good], [good, good], [good, bad])
+    ]
+    assert [each.ok for each in checked] == [True, True, False]
+    assert checked[0].detail.startswith("1 rule changes genai-prices-")
+    assert checked[1].detail.startswith("2 rules change genai-prices-")
+    assert checked[2].detail.startswith("prices[1].rates: names cache_read alone")
+
+
+def test_a_price_table_that_cannot_be_used_is_told_of(settings: Settings):
+    path = table_path(settings.data_dir)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no table")
+    rules = [PriceRule(multiply=0.9)]
+    checked = result(msgspec.structs.replace(settings, prices=rules), "prices")
+    assert checked.ok
+    assert "is no price table" in checked.detail
 
 
 def test_the_directory_of_rows_must_be_writable(settings: Settings, tmp_path: Path):

@@ -85,6 +85,6 @@ def test_help_imports_nothing_heavy():
         [sys.executable, "-P", "-c", script],
         env=environ(),
         capture_output=True,
-        timeout=20,
+        timeout=60,
     )
     assert ended.stdout.splitlines()[-1] == b"[]"

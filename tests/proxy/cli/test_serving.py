@@ -28,7 +28,7 @@ def test_a_data_directory_in_use_is_said_before_any_child_starts(tmp_path: Path)
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert ended.returncode == 3
     assert ended.stderr.startswith("tacho: data_dir ")

@@ -35,6 +35,19 @@ def test_json_is_a_format(server: FakeStore):
     assert "default_format=JSON" in server.asked[0].path
 
 
+def test_parameters_are_sent_along(server: FakeStore):
+    words = ["--param", "a=x y", "--param", "n=", "--param", "eq=a=b"]
+    assert main(["sql", "SELECT {a:String}", *words]) == 0
+    assert server.asked[0].path.endswith("param_a=x+y&param_n=&param_eq=a%3Db")
+
+
+@pytest.mark.parametrize("text", ["a", "=b", ""])
+def test_a_parameter_has_a_name_and_a_value(text: str, server: FakeStore):
+    with pytest.raises(SystemExit) as ended:
+        main(["sql", "SELECT 1", "--param", text])
+    assert ended.value.code == 2
+
+
 def test_a_statement_may_stand_in_a_file_or_stdin(
     server: FakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -31,7 +31,7 @@ def use(
     monkeypatch.setattr(
         store_alone,
         "store",
-        lambda _: ChildSpec("store", argv, ready_within_seconds=5.0),
+        lambda _: ChildSpec("store", argv, ready_within_seconds=60.0),
     )
     monkeypatch.setattr(
         store_alone, "module_argv", lambda *_: (sys.executable, "-c", exporter)
@@ -61,21 +61,21 @@ def test_what_is_pending_is_loaded_first(
 
 
 @pytest.mark.parametrize(
-    ("exporter", "why"),
+    ("exporter", "drain_seconds", "why"),
     [
-        ("import sys; sys.exit('rows are locked')", "rows are locked"),
-        ("import sys; sys.exit(4)", "the exporter ended with 4"),
-        ("import signal; signal.pause()", "the exporter was not done after 0.5 s"),
+        ("import sys; sys.exit('rows are locked')", 60.0, "rows are locked"),
+        ("import sys; sys.exit(4)", 60.0, "the exporter ended with 4"),
+        ("import signal; signal.pause()", 0.5, "the exporter was not done after 0.5 s"),
     ],
     ids=["says why", "silent", "hangs"],
 )
 def test_what_cannot_be_loaded_is_said_in_one_line(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    exporter: str, why: str,
+    exporter: str, drain_seconds: float, why: str,
 ):  # fmt: skip
     (tmp_path / "spool" / "1.seg").write_bytes(b"x" * 10)
     use(monkeypatch, tmp_path, exporter=exporter)
-    monkeypatch.setattr(store_alone, "DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr(store_alone, "DRAIN_SECONDS", drain_seconds)
     with store_alone.store_alone(loaded):
         said = capsys.readouterr().err
     assert (

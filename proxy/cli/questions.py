@@ -1,0 +1,160 @@
+"""The questions of `dashboards/queries/` that commands ask, and their answers as values.
+
+What lives here: `ask` with a question's name, the rows of `runs.sql` and `run_steps.sql`. What does not: the SQL, how rows look
+(`waterfall.py`, `runs_table.py`).
+"""
+
+import io
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from importlib.resources import files
+from typing import TypeVar
+
+import msgspec
+
+from proxy.cli.store import Store
+from proxy.errors import TachoError
+
+DATABASE = "tacho."
+"""How the questions name the database; a store may have another."""
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """A row of `runs.sql`."""
+
+    tenant: str
+    run: str
+    agent: str
+    agent_version: str
+    source: str
+    """The least certain rung that joined a call to it; empty for a run without calls."""
+    started: datetime
+    seconds: float | None
+    outcome: str
+    outcome_source: str
+    """`reported` or `inferred`."""
+    outcome_reason: str
+    steps: int
+    attempts: int
+    retried_steps: int
+    tool_calls: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    estimated_rows: int
+    usd: Decimal | None
+    assumed_rows: int
+    unpriced_attempts: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all of its dollars were computed from counts and prices that are known."""
+        return not (self.estimated_rows or self.assumed_rows or self.unpriced_attempts)
+
+
+class AttemptRow(msgspec.Struct, frozen=True):
+    """A row of `run_steps.sql`."""
+
+    step_id: str
+    attempt_id: str
+    began: datetime
+    offset_seconds: float
+    step_seq: int | None
+    turn_seq: int | None
+    attempt: int
+    retry_layer: str
+    is_step: bool
+    kind: str
+    step_name: str
+    route: str
+    model: str
+    outcome: str
+    error_type: str
+    http_status: int | None
+    finish_reason: str
+    verdict_policy: str
+    verdict_action: str
+    verdict_reason: str
+    seconds: float | None
+    first_token_seconds: float | None
+    asked_tools: tuple[str, ...]
+    usage_source: str
+    cost_source: str
+    parts: int
+    input_tokens: int | None
+    cached_tokens: int | None
+    output_tokens: int | None
+    usd: Decimal | None
+
+    @property
+    def end_seconds(self) -> float:
+        """When it ended, from the run's begin."""
+        return self.offset_seconds + (self.seconds or 0.0)
+
+
+Row = TypeVar("Row", RunRow, AttemptRow)
+
+
+class NoAnswerError(TachoError):
+    """The store gave no answer; it has said why."""
+
+    def __init__(self) -> None:
+        super().__init__("the store gave no answer")
+
+
+def ask(
+    store: Store, name: str, row: type[Row], parameters: Mapping[str, str]
+) -> list[Row]:
+    """Ask `dashboards/queries/<name>.sql`; raise `NoAnswerError` where the store complains."""
+    text = files("dashboards").joinpath("queries", f"{name}.sql").read_text("utf-8")
+    statement = text.replace(DATABASE, f"{store.database}.")
+    return [read(line, row) for line in _lines(store, statement, parameters)]
+
+
+def read(line: bytes, row: type[Row]) -> Row:
+    """Read one row; servers of older versions write 64-bit numbers as text."""
+    fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    for moment in ("started", "began"):
+        if moment in fields:
+            text = msgspec.json.decode(fields[moment], type=str)
+            fields[moment] = msgspec.Raw(b'"%bZ"' % text.replace(" ", "T").encode())
+    return msgspec.json.decode(msgspec.json.encode(fields), type=row, strict=False)
+
+
+def runs(
+    store: Store,
+    *,
+    since_seconds: int = 0,
+    agent: str = "",
+    run: str = "",
+    max_runs: int = 50,
+) -> list[RunRow]:
+    """Ask for the latest runs; `run` is the beginning of an id, one that is exactly that comes first."""
+    asked = {
+        "since_seconds": str(since_seconds),
+        "agent": agent,
+        "run": run,
+        "max_runs": str(max_runs),
+    }
+    return ask(store, "runs", RunRow, asked)
+
+
+def attempts(store: Store, run: RunRow) -> list[AttemptRow]:
+    """Ask for one run's attempts, in order."""
+    return ask(store, "run_steps", AttemptRow, {"run": run.run, "tenant": run.tenant})
+
+
+def has_event(store: Store, event_id: str) -> bool:
+    """Tell whether an event has come to the store."""
+    statement = (
+        f"SELECT 1 FROM {store.database}.events WHERE event_id = {{id:String}} LIMIT 1"
+    )
+    return bool(_lines(store, statement, {"id": event_id}))
+
+
+def _lines(store: Store, statement: str, parameters: Mapping[str, str]) -> list[bytes]:
+    out = io.BytesIO()
+    if store.ask(statement, "JSONEachRow", out, parameters) != 0:
+        raise NoAnswerError
+    return out.getvalue().splitlines()

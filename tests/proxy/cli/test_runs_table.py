@@ -1,0 +1,64 @@
+"""The list of runs: what fits, what is cut, and what an inferred outcome looks like."""
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from proxy.cli.questions import RunRow
+from proxy.cli.runs_table import short_ids, summary, table
+from tests.helpers.run_rows import NOW, run_row
+
+PICTURES = Path(__file__).parents[2] / "data" / "terminal"
+
+
+def some_runs() -> list[RunRow]:
+    """Give runs that need each column and each mark."""
+    return [
+        run_row("nightly-42"),
+        run_row("01a2044a00947637a0e8f7365ddb8363", agent="a-very-long-name-of-an-agent-that-goes-on",
+                outcome="failure", outcome_source="inferred", usd=None),
+        run_row("01a2044b00947637a0e8f7365ddb8364", outcome="open", outcome_source="inferred", attempts=3,
+                assumed_rows=1, usd=Decimal("1234.5"), seconds=7400.0),
+        run_row("idle", source="", agent="", seconds=None, steps=0, attempts=0, tool_calls=0, usd=None),
+    ]  # fmt: skip
+
+
+def drawn(width: int) -> list[str]:
+    later = NOW + timedelta(hours=3)
+    return [line.plain for line in table(some_runs(), width, later)]
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_picture_is_the_one_that_was_looked_at(width: int):
+    expected = (PICTURES / f"runs-{width}.txt").read_text("utf-8")
+    assert drawn(width) == expected.splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 109, 110, 200])
+def test_no_line_is_wider_than_the_terminal(width: int):
+    assert max(cell_len(line) for line in drawn(width)[:-1]) <= width
+
+
+def test_only_an_inferred_outcome_is_marked():
+    text = "\n".join(drawn(120))
+    assert "failure?" in text
+    assert "success?" not in text
+    assert "open?" not in text
+
+
+def test_ids_are_cut_to_the_room_that_there_is():
+    assert short_ids(["R1", "a" * 30], 12) == ["R1", "aaaaaaaaaaa…"]
+
+
+def test_without_anything_to_explain_there_is_no_legend():
+    assert len(list(table([run_row(attempts=3)], 80, NOW))) == 2
+
+
+def test_the_summary_is_one_line():
+    assert summary(run_row(), 38.2) == (
+        "3 steps + 1 retry, 12.3k tokens in, 940 out, $0.42, 38.2 s"
+    )
+    assert summary(run_row(steps=1, attempts=1), 1).startswith("1 step, ")

@@ -1,0 +1,103 @@
+"""The waterfall at three widths, as it stands in `tests/data/terminal/`, and what single lines say.
+
+To write the pictures anew after a change, look at the difference that the failing test shows.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from proxy.cli.waterfall import Columns, Line, bar, header, waterfall
+from tests.helpers.run_rows import FAILED, attempt_row, long_run, run_row
+
+PICTURES = Path(__file__).parents[2] / "data" / "terminal"
+WIDTHS = (80, 120, 200)
+
+
+def drawn(width: int) -> list[str]:
+    run = run_row(usd=Decimal("0.0246"), estimated_rows=1)
+    rows = long_run()
+    return [line.plain for line in (*header(run, rows), *waterfall(rows, width))]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_picture_is_the_one_that_was_looked_at(width: int):
+    expected = (PICTURES / f"waterfall-{width}.txt").read_text("utf-8")
+    assert drawn(width) == expected.splitlines()
+
+
+@pytest.mark.parametrize("width", [*WIDTHS, 99, 100, 72])
+def test_each_line_of_an_attempt_fills_the_width_and_no_more(width: int):
+    lines = [line for line in waterfall(long_run(), width) if line.no_wrap]
+    assert max(cell_len(line.plain) for line in lines) == width
+
+
+def test_a_narrow_terminal_gets_the_narrowest_picture():
+    assert Columns.within(20) == Columns.within(72)
+
+
+def test_without_rows_there_are_headings_only():
+    assert len(list(waterfall([], 80))) == 1
+
+
+def line(start: float, end: float | None, first_token: float | None = None) -> Line:
+    return Line("", "", "", "ok", start, end, first_token, None, None, "-")
+
+
+BARS = {
+    "whole": (line(0, 10), 10, "██████████"),
+    "half": (line(5, 10), 10, "     █████"),
+    "waiting": (line(0, 10, 4.0), 10, "░░░░██████"),
+    "too short to see": (line(9.99, 10), 10, "         █"),
+    "short and waiting": (line(0, 0.01, 0.005), 10, "█         "),
+    "a token after the end": (line(0, 10, 99.0), 10, "░░░░░░░░░█"),
+    "no duration": (line(2, None), 10, "  █       "),
+    "nothing took any time": (line(0, 0), 0, "█         "),
+}
+
+
+@pytest.mark.parametrize(("each", "total", "expected"), BARS.values(), ids=BARS)
+def test_a_bar_stands_where_its_time_was(each: Line, total: float, expected: str):
+    assert bar(each, 10, total) == expected
+
+
+STATUSES = {
+    "rejected": ({**FAILED, "outcome": "rejected", "http_status": 429}, "429"),
+    "overloaded": (FAILED, "529"),
+    "no connection": ({**FAILED, "error_type": "connect", "http_status": None}, "connect"),
+    "left": ({**FAILED, "outcome": "client_abort"}, "left"),
+    "cut": ({**FAILED, "outcome": "upstream_abort"}, "cut"),
+    "blocked": ({**FAILED, "outcome": "blocked"}, "blocked"),
+    "ok": ({}, "ok"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "expected"), STATUSES.values(), ids=STATUSES)
+def test_the_status_is_short(changes: dict[str, object], expected: str):
+    _, shown, *_ = waterfall([attempt_row("s1", 0, 1, **changes)], 80)
+    assert shown.plain[21:].startswith(expected + " ") or f" {expected} " in shown.plain
+
+
+def test_a_step_is_what_its_last_attempt_was_and_costs_what_all_did():
+    rows = [
+        attempt_row("s1", 0.0, 1.0, usd=Decimal("0.25")),
+        attempt_row("s1", 2.0, 1.0, attempt=1, usd=Decimal("0.5"), retry_layer="sdk"),
+    ]
+    step = list(waterfall(rows, 120))[1].plain
+    assert "$0.75" in step
+    assert "2,468" in step
+    assert "3.0 s" in step
+
+
+def test_a_name_cannot_move_the_cursor():
+    row = attempt_row("s1", 0, 1, step_name="\x1b[2Jclear", model="a\rb")
+    for each in waterfall([row], 120):
+        assert "\x1b" not in each.plain
+        assert "\r" not in each.plain
+
+
+def test_a_run_without_agent_says_so():
+    first = next(iter(header(run_row(agent=""), [])))
+    assert "no agent named" in first.plain
