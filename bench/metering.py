@@ -141,7 +141,7 @@ def _round(dialect: Dialect, path: str, chunks: list[bytes], settler: Settler) -
 
 def _unsettled() -> Settler:
     """Give one that neither estimates nor prices."""
-    nothing: Any = SimpleNamespace(settle=lambda *_: Settlement())
+    nothing: Any = SimpleNamespace(settle=lambda *_: Settlement(), book=None)
     return cast("Settler", nothing)
 
 

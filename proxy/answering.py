@@ -9,6 +9,7 @@ from typing import Protocol
 
 from proxy.desk import Desk
 from proxy.forward.http1 import AnswerHead, Framing
+from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
 from proxy.meter.dialect import Dialect, Head
 from proxy.meter.inject import Stripper
@@ -23,6 +24,8 @@ _EVENTS = "text/event-stream"
 
 SSE_ENDPOINT = "sse_endpoint"
 """In `altered`: the path that an old MCP server names was given our prefix."""
+REDIRECT = "redirect"
+"""In `altered`: an MCP server's redirect to a place of its own was given our prefix."""
 NOT_STRIPPED = "usage_not_stripped"
 """In `altered`: usage was asked for, and the agent got more than it asked for."""
 
@@ -45,19 +48,21 @@ class Answer:
         desk: Desk,
         provider: str,
         altered: list[str],
-        outside_route: Callable[[], None],
+        unfollowed: Callable[[str], None],
     ) -> None:
-        """`altered` gets the words for what the agent sees changed; `outside_route` is told of an endpoint beyond reach."""
+        """`altered` gets the words for what the agent sees changed; `unfollowed` is told why an endpoint leads nowhere."""
         self._desk = desk
         self._provider = provider
         self._altered = altered
-        self._outside_route = outside_route
+        self._unfollowed = unfollowed
         self._tee: Tee | None = None
         self._edit: Edit | None = None
         self.injected = False
         """Usage was asked for on the agent's behalf."""
         self.endpoint: SseEndpoint | None = None
         """Where the answer may name an endpoint; until it has."""
+        self.leading_back: LeadingBack | None = None
+        """Where a redirect must lead back here."""
 
     def begin(self, ask: Ask, dialect: Dialect, head: AnswerHead) -> Framing:
         """Set up meter and edits; give how the body's end is told to the agent. May raise."""
@@ -74,6 +79,21 @@ class Answer:
             self._edit = self._edit_of(ask, plain, content_type)
         edits_length = self._edit is not None and head.framing is Framing.LENGTH
         return Framing.CHUNKED if edits_length else head.framing
+
+    def redirected(
+        self, status: int, headers: list[tuple[bytes, bytes, bytes]]
+    ) -> list[tuple[bytes, bytes, bytes]]:
+        """Give headers (lower-case name, name, value), `Location` leading back here where it must. May raise."""
+        if self.leading_back is None or not 300 <= status < 400:
+            return headers
+        made = []
+        for lower, name, value in headers:
+            is_place = lower == b"location"
+            wanted = self.leading_back.wanted(value) if is_place else None
+            if wanted is not None:
+                self._altered.append(REDIRECT)
+            made.append((lower, name, value if wanted is None else wanted))
+        return made
 
     def _edit_of(self, ask: Ask, plain: bool, content_type: str) -> Edit | None:
         if self.endpoint is not None:
@@ -112,7 +132,9 @@ class Answer:
         if endpoint.rewritten:
             self._altered.append(SSE_ENDPOINT)
         if endpoint.unreachable:
-            self._outside_route()
+            self._unfollowed("outside_route")
+        if endpoint.too_long:
+            self._unfollowed("too_long")
 
     def rest(self) -> bytes:
         """Give what was held back, at the end of the body."""

@@ -18,6 +18,7 @@ from proxy.forward.heads import OUR_HEADERS
 from proxy.forward.http1 import AnswerHead, Framing
 from proxy.forward.relay import Ending
 from proxy.forward.upstream import UpstreamConnection
+from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
 from proxy.judge import unpriced
 from proxy.meter.dialect import Dialect
@@ -44,11 +45,12 @@ class Ledger:
         self._desk = desk
         self.ask = ask
         self._dialect = dialect
+        self._book = desk.settler.book
         self._delivered = False
         self._counted = False
         self.exchange = Exchange(opened, began)
         self._answer = Answer(
-            desk, opened.provider, self.exchange.altered, self._outside_route
+            desk, opened.provider, self.exchange.altered, self._unfollowed
         )
 
     # Before the upstream is contacted.
@@ -62,7 +64,9 @@ class Ledger:
     def judge(self) -> None:
         """Ask the policies; `RefusedError` where the call must not go upstream. A fault of theirs lets it."""
         try:
-            message = self._desk.settler.refusal(self.exchange.opened, self.ask)
+            message = self._desk.settler.refusal(
+                self.exchange.opened, self.ask, self._book
+            )
         except Exception:  # noqa: BLE001  # the guard of the phase judge
             self._desk.fault("judge")
             message = ""
@@ -84,6 +88,10 @@ class Ledger:
         """Note that usage was asked for on the agent's behalf; it is taken out of the answer again."""
         self._answer.injected = True
         self.exchange.altered.append("usage_injected")
+
+    def leads_back(self, leading_back: LeadingBack) -> None:
+        """Note that a redirect within the upstream must lead back here."""
+        self._answer.leading_back = leading_back
 
     def may_name(self, endpoint: SseEndpoint) -> None:
         """Note that the answer may name an endpoint that has to get our prefix."""
@@ -136,6 +144,7 @@ class Ledger:
             exchange.request_id = facts.request_id
             exchange.ratelimits = facts.ratelimits
             framing = self._answer.begin(self.ask, self._dialect, head)
+            headers = self._answer.redirected(head.status, headers)
         except Exception:  # noqa: BLE001  # the guard of the phase meter
             self._desk.fault("meter")
         kept = [
@@ -241,7 +250,7 @@ class Ledger:
             reading = self._answer.reading()
             ending = judge(ending, self.exchange.http_status, reading)
             settlement = self._desk.settler.settle(
-                self.exchange, self.ask, reading, ending.outcome
+                self.exchange, self.ask, reading, ending.outcome, self._book
             )
             self._explain(settlement)
         except Exception:  # noqa: BLE001  # the guard of the phase meter
@@ -264,8 +273,8 @@ class Ledger:
         for model in settlement.unknown_models:
             self.note("price", reason="unknown_model", model=model)
 
-    def _outside_route(self) -> None:
-        self.note("endpoint", reason="outside_route")
+    def _unfollowed(self, reason: str) -> None:
+        self.note("endpoint", reason=reason)
 
     def note(
         self, kind: str, *, reason: str, model: str = "", detail: str = ""

@@ -5,6 +5,8 @@ AWS signature is for this proxy's host. What does not: the splice (`meter/inject
 head's bytes (`forward/heads.py`), taking the counts out of the answer (`ledger.py`).
 """
 
+from dataclasses import replace
+
 from proxy.call import Accepted, Call
 from proxy.forward.connect import Connector
 from proxy.forward.heads import Changes, request_head
@@ -44,9 +46,13 @@ class Outbound:
         changes = Changes(
             body_is_here=whole, chunked=agent.chunked, upgrade=accepted.upgrade
         )
+        limits = call.snapshot.limits[route.name]
+        if accepted.operation.names_endpoint:
+            # Such a stream is silent until there is something to say, for hours perhaps.
+            limits = replace(limits, idle_seconds=None)
         plain = UpstreamRequest(
             origin,
-            call.snapshot.limits[route.name],
+            limits,
             agent.method,
             self._head(call, accepted, origin, call.body or b"", changes),
             call.begun if call.body is None else call.body,

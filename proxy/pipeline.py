@@ -11,6 +11,7 @@ from time import monotonic
 import msgspec
 
 from proxy.accept.refusal import Refusal
+from proxy.accept.reports import ReportTarget, read_target
 from proxy.accept.signing import signer_for
 from proxy.admission import NO_ASK, Identifier, Request
 from proxy.call import Accepted, Call, Snapshot
@@ -26,12 +27,14 @@ from proxy.forward.failures import (
 from proxy.forward.pool import Pool
 from proxy.forward.refusals import refuse
 from proxy.forward.relay import Ending, Relay
+from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
 from proxy.ledger import Ledger
 from proxy.meter.decode import Inflater
 from proxy.meter.dialects import PLAIN_HTTP, recognise
-from proxy.model import Ask, ErrorType, Outcome
+from proxy.model import Ask, ErrorType, Kind, Outcome
 from proxy.outbound import Outbound
+from proxy.reporting import Reporting
 
 
 class Pipeline:
@@ -50,6 +53,7 @@ class Pipeline:
         self.snapshot = snapshot
         self._desk = desk
         self._identifier = identifier
+        self._reporting = Reporting(desk, identifier)
         self._pool = pool
         self._outbound = outbound
         self._wall_ns = wall_ns
@@ -64,6 +68,8 @@ class Pipeline:
         """Serve one request; every way out leaves one exchange in the record."""
         call = Call(agent, self.snapshot, monotonic(), self._wall_ns())
         accepted = self._accept(call)
+        if isinstance(accepted, ReportTarget):
+            return await self._take_report(call, accepted)
         if isinstance(accepted, Refusal):
             return await self._turn_away(call, accepted)
         ending = Ending(Outcome.PROXY_ERROR, ErrorType.INTERNAL, "the proxy failed")
@@ -96,13 +102,16 @@ class Pipeline:
 
     # accept
 
-    def _accept(self, call: Call) -> Accepted | Refusal:
+    def _accept(self, call: Call) -> Accepted | ReportTarget | Refusal:
         agent, snapshot = call.agent, call.snapshot
         refusal = refuse_head(agent)
         if refusal is not None:
             agent.close_after()
             return refusal
         method = agent.method.decode("ascii")
+        report = read_target(method, agent.target)
+        if report is not None:
+            return report
         match = snapshot.routes.match(method, agent.target, call.headers)
         if isinstance(match, Refusal):
             return match
@@ -116,7 +125,7 @@ class Pipeline:
             return FULL
         route = match.route
         dialect, operation = recognise(
-            route.kind, route.dialect, method, match.upstream_path
+            route.kind, route.dialect, method, match.upstream_path, upgrade=upgrade
         )
         own = snapshot.signers.get(route.name)
         signer = signer_for(route, own, call.headers, admission)
@@ -178,11 +187,20 @@ class Pipeline:
         ledger = Ledger(self._desk, opened, call.began, ask, accepted.dialect)
         ledger.exchange.altered += [*match.altered, *admission.altered]
         ledger.exchange.measures.body_wait_seconds = call.agent.body_wait
-        if accepted.operation.names_endpoint:
-            path = call.agent.target.partition(b"?")[0]
-            base = match.route.base
-            ledger.may_name(SseEndpoint(base, path, match.upstream_path))
+        if match.route.kind is Kind.MCP:
+            self._lead_back(call, accepted, ledger)
         return ledger
+
+    def _lead_back(self, call: Call, accepted: Accepted, ledger: Ledger) -> None:
+        """Have URLs that an MCP server names lead back here; a stream that names none has no end to wait for."""
+        path = call.agent.target.partition(b"?")[0]
+        match = accepted.match
+        leading_back = LeadingBack(match.route.base, path, match.upstream_path)
+        ledger.leads_back(leading_back)
+        if accepted.operation.names_endpoint:
+            endpoint = SseEndpoint(leading_back)
+            ledger.may_name(endpoint)
+            call.agent.endless = lambda: not endpoint.named
 
     def _readable_body(self, call: Call) -> bytes | None:
         """Give the body without its content coding; `None` where it was not read or cannot be."""
@@ -203,6 +221,11 @@ class Pipeline:
             return Ask(name, operation.name, operation.kind, operation.is_step)
 
     # the ways out
+
+    async def _take_report(self, call: Call, target: ReportTarget) -> None:
+        refusal = await self._reporting.take(call, target)
+        if refusal is not None:
+            await self._turn_away(call, refusal)
 
     async def _turn_away(self, call: Call, refusal: Refusal) -> None:
         opened = self._identifier.refused(call.headers, len(self._ledgers), call.ts_ns)

@@ -15,12 +15,17 @@ from pathlib import Path
 import msgspec
 
 from proxy.config import PriceRule, Settings
+from proxy.errors import SettingsError
 from proxy.meter.book import PriceBook, Unpriced
 from proxy.meter.prices import PriceTable
-from proxy.meter.terms import Change, Rule
+from proxy.meter.terms import Change, Place, Rule
+from proxy.providers import SELF_HOSTED
+from proxy.units import TOKEN_UNITS
 
 BROKEN = (msgspec.MsgspecError, re.error, ValueError, KeyError, TypeError)
 """What reading a table raises that is none."""
+
+_ALL_TOKENS = frozenset({"input", "output"})
 
 
 def table_path(data_dir: str) -> Path:
@@ -65,7 +70,7 @@ def checked_table(data: bytes) -> PriceTable:
 def find_book(
     settings: Settings, logger: logging.Logger, current: PriceTable | None = None
 ) -> PriceBook:
-    """Give the book of the table to use, as `find_table` says; a table that is not used is logged."""
+    """Give the book of the table to use, as `find_table` says; a table that is not used is logged. May raise `SettingsError`."""
     table, trouble = find_table(settings.data_dir, current)
     if trouble:
         logger.error("price_table_refused", extra={"detail": {"reason": trouble}})
@@ -73,12 +78,38 @@ def find_book(
 
 
 def build_book(settings: Settings, table: PriceTable) -> PriceBook:
-    """Give the book that the settings make of a table."""
+    """Give the book that the settings make of a table; `SettingsError` for a rule that would give tokens away."""
+    for index, rule in enumerate(settings.prices):
+        _check_rates(f"prices[{index}]", rule, table)
     said = settings.unpriced
     unpriced = Unpriced(
         said.policy, _text(said.input_usd_per_mtok), _text(said.output_usd_per_mtok)
     )
     return PriceBook(table, [_rule(each) for each in settings.prices], unpriced)
+
+
+def _check_rates(key: str, said: PriceRule, table: PriceTable) -> None:
+    """Refuse rates of some tokens that leave all others free: for a model that is in no table, they are all there is."""
+    units = said.rates.keys() & TOKEN_UNITS
+    if not units or units & _ALL_TOKENS or _is_in_table(said, table):
+        return
+    raise SettingsError(
+        f"{key}.rates: names {', '.join(sorted(units))} alone, and no table has the model {said.model}:"
+        " all other tokens would be free; give input and output, too, in USD for a million tokens"
+    )
+
+
+def _is_in_table(said: PriceRule, table: PriceTable) -> bool:
+    """Whether a table may have a model that a rule is for; a pattern is looked for under all providers, for some have models of others."""
+    if said.provider.lower() in SELF_HOSTED:
+        return False
+    names = table.names()
+    providers = [said.provider] if said.provider else names
+    if any(table.find(provider, said.model) for provider in providers):
+        return True
+    rule = Rule(Change(), model=said.model)
+    known = (name for each in names.values() for name in each)
+    return any(rule.fits(Place("", name), name) for name in known)
 
 
 def _rule(said: PriceRule) -> Rule:

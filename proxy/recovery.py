@@ -142,8 +142,8 @@ class Memory:
         opened, closed = self._pending.pop(ended.attempt_id, (None, None))
         if opened is not None:
             self._meters.apply(opened, closed, ended)
-            if closed is not None and closed.response_id and closed.usage.total():
-                self._billed.add(closed.response_id)
+            if closed is not None:
+                self._billed.book(opened.dialect, closed.response_id, closed.usage)
 
     def _end_orphans(self) -> None:
         """Count calls that died with their worker as the enricher's rows will show them."""

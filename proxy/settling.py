@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from proxy.judge import unpriced
 from proxy.meter.billed import BilledResponses
 from proxy.meter.book import PROVIDER_VERSION, PriceBook
-from proxy.meter.estimate import settle
+from proxy.meter.estimate import UNTAUGHT, settle
 from proxy.meter.learned import Lessons
 from proxy.meter.rates import Billed
 from proxy.meter.shares import share
@@ -37,7 +37,7 @@ _Key = tuple[str, ...]
 
 
 class Settler:
-    """Settles exchanges; one for a worker. A reload replaces `book`: what closes after it is priced by the new one."""
+    """Settles exchanges; one for a worker. A reload replaces `book`; a call under way is settled by the one that it began with."""
 
     def __init__(self, book: PriceBook, billed: BilledResponses) -> None:
         self.book = book
@@ -46,17 +46,22 @@ class Settler:
         self._explained = Recent(24 * _HOUR_US)
         self._told = Recent(_HOUR_US)
 
-    def refusal(self, opened: Open, ask: Ask) -> str:
+    def refusal(self, opened: Open, ask: Ask, book: PriceBook) -> str:
         """Say why a request must not be sent for want of a price; empty where it may."""
-        if self.book.unpriced.policy != "block":
+        if book.unpriced.policy != "block":
             return ""
-        terms = self.book.terms(_place(opened, ask.model))
+        terms = book.terms(_place(opened, ask.model))
         return unpriced.refusal(ask, opened.provider, is_unknown=terms.is_unknown)
 
     def settle(
-        self, exchange: Exchange, ask: Ask, reading: Reading, outcome: Outcome
+        self,
+        exchange: Exchange,
+        ask: Ask,
+        reading: Reading,
+        outcome: Outcome,
+        book: PriceBook | None = None,
     ) -> Settlement:
-        """Give tokens and dollars of an exchange that closes now."""
+        """Give tokens and dollars of an exchange that closes now, by the book with which it began (`None`: the newest)."""
         answered = exchange.measures.first_byte_at is not None
         if (
             exchange.measures.sent_at is None
@@ -71,76 +76,54 @@ class Settler:
             _status(exchange, answered=answered),
             completed,
             exchange.measures.request_bytes,
-            self._lessons.taught(exchange.opened.caller, ask, reading),
+            UNTAUGHT
+            if completed and reading.usage is not None
+            else self._lessons.taught(exchange.opened.caller, ask, reading),
         )
         if source is UsageSource.NONE:
             return Settlement(usage, source)
         if source is UsageSource.PROVIDER and ask.is_step:
             sent = exchange.measures.request_bytes
             self._lessons.learn(exchange.opened.caller, ask, reading, usage, sent)
-        return self._priced(exchange.opened, ask, reading, usage, source)
+        self._billed.book(ask.dialect, reading.response_id, usage)
+        call = _Call(exchange.opened, ask, reading, book or self.book)
+        return self._priced(call, usage, source)
 
-    def _priced(
-        self,
-        opened: Open,
-        ask: Ask,
-        reading: Reading,
-        usage: Usage,
-        source: UsageSource,
-    ) -> Settlement:
+    def _priced(self, call: "_Call", usage: Usage, source: UsageSource) -> Settlement:
+        opened, ask, reading, book = call
         tier = reading.service_tier or ask.service_tier
         whole = Billed(
             usage, reading.details, reading.server_tool_uses, opened.ts_us, tier
         )
-        place = self._place(opened, ask, reading)
+        place = call.place()
         bills = [_Bill(place, whole)]
         for part in reading.parts:
             billed = Billed(part.usage, at_us=opened.ts_us, service_tier=tier)
             bills.append(_Bill(_place(opened, part.model), billed))
-        costs = self._costs(bills, reading.cost)
+        costs = _costs(book, bills, reading.cost)
         parts = zip(reading.parts, costs[1:], strict=True)
         return Settlement(
             usage,
             source,
             costs[0],
             tuple(PartUsage(part.model, part.usage, cost) for part, cost in parts),
-            self.book.table.context_window(place.provider, place.model),
-            self._explanations(opened, bills, costs),
-            self._unknown(opened, bills, costs),
+            book.table.context_window(place.provider, place.model),
+            self._explanations(call, bills, costs),
+            self._unknown(call, bills, costs),
         )
 
-    def _costs(self, bills: Sequence["_Bill"], told: int | None) -> list[Cost]:
-        costs = [self.book.price(bill.place, bill.billed) for bill in bills]
-        if told is None or told < 0:
-            return costs
-        if not any(cost.total() for cost in costs):
-            costs = [self.book.assume(bill.billed) for bill in bills]
-        return share(told, costs)
-
-    def _place(self, opened: Open, ask: Ask, reading: Reading) -> Place:
-        """Say which model is priced: the one that answered, or where its price is unknown, the one that was asked for.
-
-        Bedrock bills by the id in the path, which names the region, too; the answer has another name for the model.
-        """
-        places = [
-            _place(opened, model) for model in (reading.model, ask.model) if model
-        ]
-        if price_id(opened.provider) == _BILLS_WHAT_WAS_ASKED:
-            places.reverse()
-        known = (each for each in places if not self.book.terms(each).is_unknown)
-        return next(known, places[0] if places else _place(opened, ""))
-
     def _explanations(
-        self, opened: Open, bills: Sequence["_Bill"], costs: Sequence[Cost]
+        self, call: "_Call", bills: Sequence["_Bill"], costs: Sequence[Cost]
     ) -> tuple[Price, ...]:
         """Give what the versions of these costs mean, where that has not been written down today."""
+        opened = call.opened
         return tuple(
             Price(
                 cost.price_version,
                 opened.provider,
                 bill.place.model,
                 opened.ts_us,
-                self._meaning(bill.place, cost),
+                _meaning(call.book, bill.place, cost),
             )
             for bill, cost in zip(bills, costs, strict=True)
             if cost.price_version
@@ -149,21 +132,41 @@ class Settler:
             )
         )
 
-    def _meaning(self, place: Place, cost: Cost) -> str:
-        told = cost.price_version == PROVIDER_VERSION
-        return BY_PROVIDER if told else self.book.terms(place).as_json()
-
     def _unknown(
-        self, opened: Open, bills: Sequence["_Bill"], costs: Sequence[Cost]
+        self, call: "_Call", bills: Sequence["_Bill"], costs: Sequence[Cost]
     ) -> tuple[str, ...]:
         """Give the models whose price nobody knows and of whom that has not been said for an hour."""
+        opened = call.opened
         return tuple(
             bill.place.model
             for bill, cost in zip(bills, costs, strict=True)
             if cost.source in _NOT_PRICED
-            and self.book.terms(bill.place).is_unknown
+            and call.book.terms(bill.place).is_unknown
             and self._told.is_due((opened.provider, bill.place.model), opened.ts_us)
         )
+
+
+class _Call(NamedTuple):
+    """What is settled, and by which book."""
+
+    opened: Open
+    ask: Ask
+    reading: Reading
+    book: PriceBook
+
+    def place(self) -> Place:
+        """Say which model is priced: the one that answered, or where its price is unknown, the one that was asked for.
+
+        Bedrock bills by the id in the path, which names the region, too; the answer has another name for the model.
+        """
+        opened, ask, reading, book = self
+        places = [
+            _place(opened, model) for model in (reading.model, ask.model) if model
+        ]
+        if price_id(opened.provider) == _BILLS_WHAT_WAS_ASKED:
+            places.reverse()
+        known = (each for each in places if not book.terms(each).is_unknown)
+        return next(known, places[0] if places else _place(opened, ""))
 
 
 class _Bill(NamedTuple):
@@ -191,6 +194,20 @@ class Recent:
         if len(self._said) > self._capacity:
             self._said.popitem(last=False)
         return True
+
+
+def _costs(book: PriceBook, bills: Sequence[_Bill], told: int | None) -> list[Cost]:
+    costs = [book.price(bill.place, bill.billed) for bill in bills]
+    if told is None or told < 0:
+        return costs
+    if not any(cost.total() for cost in costs):
+        costs = [book.assume(bill.billed) for bill in bills]
+    return share(told, costs)
+
+
+def _meaning(book: PriceBook, place: Place, cost: Cost) -> str:
+    told = cost.price_version == PROVIDER_VERSION
+    return BY_PROVIDER if told else book.terms(place).as_json()
 
 
 def _without_tokens(reading: Reading) -> Reading:

@@ -129,5 +129,7 @@ def pieces_per_price(fee_unit: str) -> int:
     )
 
 
-KNOWN = frozenset(_TOKENS) | {unit for units in FEE_UNITS.values() for unit in units}
+TOKEN_UNITS = frozenset(_TOKENS)
+"""All sorts of tokens, the plain ones among them."""
+KNOWN = TOKEN_UNITS | {unit for units in FEE_UNITS.values() for unit in units}
 """All units that a call here can be billed by."""

@@ -169,7 +169,7 @@ class Worker:
         await asyncio.to_thread(self.spool.close)
 
     def reload(self, path: str | None) -> None:
-        """Take new routes and client keys, which requests under way do not see, and new prices, which they do. A bad file changes nothing."""
+        """Take new routes, client keys and prices, which requests under way do not see. A bad file changes nothing."""
         try:
             new = load(path, environment())
             settings = msgspec.structs.replace(
@@ -181,13 +181,14 @@ class Worker:
                 unpriced=new.unpriced,
             )
             keys = read_keys(settings, environment())
-            self.pipeline.snapshot = build_snapshot(settings, keys, self._secrets)
+            snapshot = build_snapshot(settings, keys, self._secrets)
+            book = find_book(settings, _logger, self._settler.book.table)
         except SettingsError as error:
             self._meters.note_reload(succeeded=False)
             _logger.error("reload_refused", extra={"detail": {"reason": str(error)}})
             return
-        self._settler.book = find_book(settings, _logger, self._settler.book.table)
-        self._meters.know(self._settler.book.table.models())
+        self.pipeline.snapshot, self._settler.book = snapshot, book
+        self._meters.know(book.table.models())
         self.settings = settings
         self._meters.note_reload(succeeded=True)
 

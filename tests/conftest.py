@@ -11,8 +11,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from tests.helpers.blocking import forbidden
+
+# By default an example that takes 200 ms fails, and so do inputs that are slow to make: both say how busy the machine is.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_asyncio_loop_factories() -> dict[

@@ -83,7 +83,7 @@ class Clients:
         else:
             found, in_slot = self._in_slots(headers, query), True
         if found is None:
-            return _unauthorised(route, known=own is not None)
+            return _unauthorised(f"route {route.name}", known=own is not None)
         if found.routes and route.name not in found.routes:
             message = f"this client key may not use route {route.name}; it may use {', '.join(sorted(found.routes))}"
             return Refusal(403, "route_not_allowed", ErrorType.AUTH, message)
@@ -98,6 +98,18 @@ class Clients:
         return Admission(
             found.client, ("credential",) if in_slot else (), self, upstream_key
         )
+
+    def reporter(self, headers: Headers) -> Client | Refusal:
+        """Say who sends what concerns no route (a report); never raises."""
+        if not self._keys:
+            return ANONYMOUS
+        own = headers.first(OWN_KEY_HEADER)
+        found = (
+            self._find(own.strip()) if own is not None else self._in_slots(headers, b"")
+        )
+        if found is None:
+            return _unauthorised("a report", known=own is not None)
+        return found.client
 
     def rewrite_headers(self, raw: RawHeaders, upstream_key: bytes) -> RawHeaders:
         """Replace each client key in a header; without an upstream key the header goes."""
@@ -158,9 +170,9 @@ class Clients:
         return hmac.digest(self._salt, b"client key\0" + secret, hashlib.sha256)
 
 
-def _unauthorised(route: Route, *, known: bool) -> Refusal:
+def _unauthorised(what: str, *, known: bool) -> Refusal:
     if known:
         message = "x-tacho-key holds no key that is known here"
         return Refusal(401, "bad_client_key", ErrorType.AUTH, message, _CHALLENGE)
-    message = f"a client key is needed for route {route.name}: in x-tacho-key, or where the provider's key would stand"
+    message = f"a client key is needed for {what}: in x-tacho-key, or where the provider's key would stand"
     return Refusal(401, "no_client_key", ErrorType.AUTH, message, _CHALLENGE)

@@ -12,7 +12,7 @@ class Refusal:
     status: int
     code: str
     """One of a fixed set: `bad_target`, `bad_prefix`, `bad_method`, `not_a_forward_proxy`, `no_route`, `no_client_key`,
-    `bad_client_key`, `route_not_allowed`, `no_upstream_key`."""
+    `bad_client_key`, `route_not_allowed`, `no_upstream_key`, `bad_report`, `report_too_large`, `not_recorded`, `fault`."""
     error_type: ErrorType
     message: str
     headers: tuple[tuple[str, str], ...] = ()

@@ -95,7 +95,7 @@ class RouteTable:
         if refusal is not None:
             return refusal
         path, question, query = target.partition(b"?")
-        named = _read_prefixes(path)
+        named = read_prefixes(path)
         if isinstance(named, Refusal):
             return named
         values, rest = named
@@ -139,9 +139,7 @@ class RouteTable:
         foreign = self._is_foreign(self._default, path, headers, query)
         return None if foreign else self._default
 
-    def _recognise(
-        self, path: bytes, headers: Headers, query: bytes
-    ) -> Route | None:
+    def _recognise(self, path: bytes, headers: Headers, query: bytes) -> Route | None:
         """Find the route of the one provider that path and key fit."""
         route = self._by_provider.get(provider_of_request(path, headers, query))
         if route is None or self._is_foreign(route, path, headers, query):
@@ -179,7 +177,7 @@ def _refuse_target(method: str, target: bytes) -> Refusal | None:
     return Refusal(400, "bad_target", ErrorType.INVALID_REQUEST, message)
 
 
-def _read_prefixes(path: bytes) -> tuple[dict[bytes, str], bytes] | Refusal:
+def read_prefixes(path: bytes) -> tuple[dict[bytes, str], bytes] | Refusal:
     """Take `/tenant/<t>/agent/<a>/run/<r>` off the path."""
     values: dict[bytes, str] = {}
     rest = path

@@ -19,6 +19,8 @@ from proxy.config.structs import Settings
 from proxy.errors import SettingsError
 
 CONFIG_VARIABLE = "TACHO_CONFIG"
+RUN_VARIABLE = "TACHO_RUN"
+"""What `tacho run` tells its child; no setting, so that commands within a run work."""
 OVERRIDES = {
     "TACHO_LISTEN": "listen",
     "TACHO_LISTEN_TLS_CERT_FILE": "listen_tls.cert_file",
@@ -138,7 +140,7 @@ def _from_environment(
             found[OVERRIDES[variable]] = (variable, value)
         elif (
             variable.startswith("TACHO_")
-            and variable != CONFIG_VARIABLE
+            and variable not in (CONFIG_VARIABLE, RUN_VARIABLE)
             and variable not in named
         ):
             if _SERVICE_LINK.fullmatch(variable) or value.startswith(

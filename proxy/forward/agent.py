@@ -67,6 +67,8 @@ class Agent:
         self.draining = False
         self.overdue = False
         """The drain's time is over: the port cuts the request."""
+        self.endless: Callable[[], bool] = lambda: False
+        """Whether the answer has no end of its own, so that a drain need not wait for it."""
         self.body_wait = 0.0
         """Seconds spent waiting for the agent's body."""
 

@@ -104,7 +104,7 @@ class DataPort:
         return len(self._agents)
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, let requests end for at most `seconds`, then cut what is left."""
+        """Stop accepting, let requests that have an end come to it for at most `seconds`, then cut what is left."""
         self._draining = True
         for agent in self._agents:
             agent.draining = True
@@ -115,7 +115,7 @@ class DataPort:
         self._server.pre_shutdown()
         try:
             async with asyncio.timeout(seconds):
-                while self._agents:
+                while not all(agent.endless() for agent in self._agents):
                     self._left.clear()
                     await self._left.wait()
         except TimeoutError:

@@ -1,44 +1,31 @@
 """The endpoint that an MCP server of the old HTTP+SSE transport names, as the agent must call it.
 
-What lives here: finding the event `endpoint` at the beginning of a stream, and putting our prefix before the path that it names.
-What does not: knowing which streams may begin with it (the dialect), counting, recording.
+What lives here: finding the event `endpoint` at the beginning of a stream, and replacing the URL that it names. What does not: which
+URL leads back here (`leading_back.py`), knowing which streams may begin with it (the dialect), counting, recording.
 
 Strategy: such a stream begins with `event: endpoint` and `data: /messages?session_id=...`. The client joins that to its own
-URL, and refuses another origin. So an absolute path, and a URL of the upstream's own origin, lose the route; a relative
-reference mostly keeps it. Both URLs are computed, the one that is meant and the one that the client would make of it; only where they
-differ are the bytes of that one value replaced. Of the first event its data
-is held until its blank line, and only while it may be the one.
+URL, and refuses another origin. Only the bytes of that one value are replaced. Of the first event its data is held until its blank
+line, and only while it may be the one.
 https://modelcontextprotocol.io/specification/2024-11-05/basic/transports#http-with-sse
 """
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urljoin, urlsplit
 
-from proxy.http.base_url import DEFAULT_PORTS, BaseUrl
+from proxy.http.leading_back import LeadingBack
 
 CAP_BYTES = 8192
-"""What is larger, held and new together, is no endpoint, and goes on."""
+"""So much of an event is held at most; a larger one goes on as it is."""
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n)")
 _OBJECT = re.compile(rb"data: ?[{\[]")
-_AGENT = "http://agent.invalid"
-"""Stands for the origin under which the agent knows us: no answer depends on it."""
 
 
 class SseEndpoint:
     """Rewrites the endpoint in the first event of one stream; all else passes as it is."""
 
-    def __init__(self, base: BaseUrl, agent_path: bytes, upstream_path: str) -> None:
-        """`base` is the route's; the paths are those of the request as the agent sent it and as it went upstream."""
-        root = base.path.decode("ascii").removesuffix("/")
-        rest = upstream_path[len(root) :]
-        self._root = root
-        self._agent_path = agent_path.decode("ascii")
-        self._prefix = self._agent_path.removesuffix(rest)
-        self._origin = (base.scheme, base.host, base.port)
-        authority = base.authority().decode("ascii")
-        self._upstream = f"{base.scheme}://{authority}{upstream_path}"
+    def __init__(self, leading_back: LeadingBack) -> None:
+        self._leading_back = leading_back
         self._held = b""
         self._at = 0
         self._after_cr = False
@@ -49,15 +36,20 @@ class SseEndpoint:
         self.rewritten = False
         self.unreachable = False
         """The endpoint lies outside of the route, so that no path of ours leads to it."""
+        self.named = False
+        """It was an endpoint: answers to other calls come on this stream."""
+        self.too_long = False
+        """The first event was larger than the cap, so that nobody looked for an endpoint in it."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Give what may go on to the agent now."""
-        if self.over:
-            return chunk
-        self._held += chunk
-        if len(self._held) > CAP_BYTES:
-            return self.flush()
-        return b"".join(map(self._take_line, self._lines())) + self._undecided()
+        passed = []
+        while chunk and not self.over:
+            # No more than what decides that it is too long, so that it does not matter how the stream is sliced.
+            room = CAP_BYTES + 1 - len(self._held)
+            self._held, chunk = self._held + chunk[:room], chunk[room:]
+            passed += [*map(self._take_line, self._lines()), self._undecided()]
+        return b"".join(passed) + chunk
 
     def flush(self) -> bytes:
         """Give the rest, at the end of the stream."""
@@ -73,7 +65,10 @@ class SseEndpoint:
         """Give what is held of an unfinished line and of its event, unless that may be ours to change."""
         rest = self._held[self._at :]
         is_object = not self._name and _OBJECT.match(rest) is not None
-        return self.flush() if self.over or is_object else b""
+        if self.over or is_object:
+            return self.flush()
+        self.too_long = len(self._held) > CAP_BYTES
+        return self.flush() if self.too_long else b""
 
     def _take_line(self, found: re.Match[bytes]) -> bytes:
         """Take a line; give what can go on, which is all before the data."""
@@ -106,29 +101,10 @@ class SseEndpoint:
 
     def _end_event(self, place: slice) -> None:
         self.over = True
-        if self._name == b"endpoint":
-            held, wanted = self._held, self._wanted(self._held[place])
+        self.named = self._name == b"endpoint"
+        if self.named:
+            held, wanted = self._held, self._leading_back.wanted(self._held[place])
+            self.unreachable = self._leading_back.unreachable
             if wanted is not None:
                 self.rewritten = True
                 self._held = held[: place.start] + wanted + held[place.stop :]
-
-    def _wanted(self, said: bytes) -> bytes | None:
-        """Give what must stand there instead, or nothing where the client finds the way or nobody does."""
-        try:
-            text = said.decode("ascii")
-            meant = urlsplit(urljoin(self._upstream, text))
-            joined = urlsplit(urljoin(_AGENT + self._agent_path, text))
-            port = meant.port or DEFAULT_PORTS.get(meant.scheme)
-        except ValueError:
-            return None
-        if (meant.scheme, meant.hostname, port) != self._origin:
-            return None
-        rest = meant.path[len(self._root) :]
-        if not meant.path.startswith(self._root) or rest[:1] not in ("", "/"):
-            self.unreachable = True
-            return None
-        path = self._prefix + rest
-        if (f"{joined.scheme}://{joined.netloc}", joined.path) == (_AGENT, path):
-            return None
-        wanted = path + ("?" + meant.query if meant.query else "")
-        return wanted.encode("ascii")

@@ -10,7 +10,7 @@ from typing import Protocol
 from proxy.meter import faults, lenient
 from proxy.meter.draft import Draft
 from proxy.meter.framing import EventStream
-from proxy.meter.skim import MAX_PIECES
+from proxy.meter.skim import LINE_END, MAX_PIECES, SHORT_BYTES
 from proxy.model import Reading
 
 COMPACT_BYTES = 1 << 18
@@ -73,19 +73,18 @@ class AnswerReader:
     def feed(self, chunk: bytes) -> None:
         """See `Reader`. What comes first is all that most events cost."""
         skimmer = self._skimmer
-        if limit := skimmer.limit:
-            rest = chunk.removeprefix(skimmer.head)
-            text = rest.removesuffix(skimmer.tail)
-            if text is not rest and rest is not chunk:
-                pieces = skimmer.pieces
-                if taken := b"\n" not in text:
-                    pieces.append(text)
-                else:
-                    taken = skimmer.take(text)
-                if taken:
-                    if len(chunk) < limit and len(pieces) < MAX_PIECES:
-                        return
-                    chunk = b""
+        rest = chunk.removeprefix(skimmer.head)
+        text = rest.removesuffix(skimmer.tail)
+        if text is not rest and rest is not chunk:
+            pieces = skimmer.pieces
+            if taken := LINE_END not in text:
+                pieces.append(text)
+            else:
+                taken = skimmer.take(text)
+            if taken:
+                if len(text) < SHORT_BYTES and len(pieces) < MAX_PIECES:
+                    return
+                chunk = b""
         self._examine(chunk)
 
     def _examine(self, chunk: bytes) -> None:

@@ -59,7 +59,7 @@ _BLOCKS = msgspec.json.Decoder(list[_Block] | None)
 _DELTA_EVENT = b"event: content_block_delta"
 # Anthropic fills up with blanks behind the text: `"text":"Hello"}      }`.
 _texts = partial(
-    skim.matching, re.compile(rb'(?<=\n)([^"\\\n]*(?:\\.[^"\\\n]*)*)"} *\n').findall
+    skim.matching, re.compile(rb'(?<=\n)([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"} *\n').findall
 )
 _DELTA_KEYS = {
     "text_delta": b'"text":"',

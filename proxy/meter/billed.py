@@ -3,14 +3,24 @@
 A Responses API answer can be asked for again by its id (a background response always is), and so can a Gemini interaction
 and a run of an assistant, which is polled:
 the row that first shows its tokens carries them, those of later askings carry none. What a request created is new, whatever
-its id.
+its id. Chat completions that are fetched later are such answers, too.
+
+Where the answer to the first request was cut, its tokens were booked as an estimate. That stands, though asking again would show the
+exact number: rows never change, and a second one would bill the same work twice.
 """
 
 from collections import OrderedDict
 
-from proxy.model import Ask, Reading
+from proxy.model import Ask, Reading, Usage
 
-DIALECTS = frozenset({"openai_responses", "openai_assistants", "gemini_interactions"})
+DIALECTS = frozenset(
+    {
+        "openai_responses",
+        "openai_assistants",
+        "gemini_interactions",
+        "deferred_chat",
+    }
+)
 ASKED_AGAIN = frozenset(
     {
         "responses_get",
@@ -18,6 +28,7 @@ ASKED_AGAIN = frozenset(
         "thread_run_get",
         "interactions_get",
         "interactions_cancel",
+        "deferred_chat_get",
     }
 )
 """Operations that show an answer which another request made."""
@@ -32,17 +43,14 @@ class BilledResponses:
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def seen(self, ask: Ask, reading: Reading) -> bool:
-        """Whether this answer's tokens were counted before; remembers those that count now."""
-        if (
-            ask.dialect not in DIALECTS
-            or not reading.response_id
-            or reading.usage is None
-        ):
-            return False
-        if ask.operation in ASKED_AGAIN and reading.response_id in self._ids:
-            return True
-        self.add(reading.response_id)
-        return False
+        """Whether this answer's tokens were counted before."""
+        asked_again = ask.dialect in DIALECTS and ask.operation in ASKED_AGAIN
+        return asked_again and reading.response_id in self._ids
+
+    def book(self, dialect: str, response_id: str, usage: Usage) -> None:
+        """Take note that these tokens were counted, as told or estimated."""
+        if dialect in DIALECTS and response_id and usage.total():
+            self.add(response_id)
 
     def add(self, response_id: str) -> None:
         """Remember an id."""

@@ -28,6 +28,7 @@ _LOOKUPS = 4096
 PROVIDER_VERSION = "provider"
 """The `price_version` of a total that the provider itself has told."""
 _SECONDS = "audio_seconds"
+_NOTHING = Cost().parts()
 
 
 class Unpriced(msgspec.Struct, frozen=True):
@@ -110,7 +111,9 @@ class PriceBook:
             billed = _lengthened(billed, terms.least_seconds)
         rates = schedule.rates(billed.at_us, _context(billed.service_tier))
         cost = cost_of(billed, rates, terms.source, terms.version)
-        return Cost(source=CostSource.UNPRICED) if cost.total() is None else cost
+        if cost.parts() == _NOTHING:
+            return Cost(source=CostSource.UNPRICED)
+        return cost
 
     def assume(self, billed: Billed) -> Cost:
         """Price an answer as if nobody knew its model."""

@@ -43,15 +43,17 @@ _CHOICES = msgspec.json.Decoder(list[_Choice] | None)
 class Choices:
     """The choices of one answer. A piece may say the same in `delta` and in `message` (Writer): the first counts."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, asked: int = 1) -> None:
+        """`asked` is how many were asked for."""
         self._draft = draft
+        self._asked = asked
         self._open: set[int] = set()
         self._finished: set[int] = set()
 
     @property
     def finished(self) -> bool:
-        """Every choice that was begun has said why it ended."""
-        return bool(self._finished) and not self._open
+        """Every choice that was asked for, or begun, has said why it ended."""
+        return len(self._finished) >= self._asked and not self._open
 
     def take(self, raw: msgspec.Raw) -> int | None:
         """Take them, and say how many there were; `None` where there is no list. Raises one of `lenient.UNREADABLE`."""

@@ -88,5 +88,5 @@ class PlainDeltas:
         elif obfuscation < 0:
             skimmer.learn(head, ending + b"\n\n", as_they_are, self._into)
         else:
-            known = ending[: obfuscation + len(_OBFUSCATION)]
+            known = ending[: obfuscation + len(_OBFUSCATION) - 1]
             skimmer.learn(head, b'"' + ENDS, partial(before, known), self._into)

@@ -193,8 +193,8 @@ class Draft:
             usage_json=self.usage_json,
             parts=self.parts,
             tool_calls=calls,
-            details=tuple(sorted(self.details.items())),
-            server_tool_uses=tuple(sorted(self.server_tool_uses.items())),
+            details=_pairs(self.details),
+            server_tool_uses=_pairs(self.server_tool_uses),
             cost=self.cost,
             service_tier=self.service_tier,
             error_type=fault.error_type,
@@ -203,13 +203,12 @@ class Draft:
             error_answer=self.error_answer,
             expects_terminal=expects_terminal and not self.open_ended,
             terminal=self.terminal,
-            output_chars=self.output.chars()
-            + sum(len(call.arguments.decode(errors="replace")) for call in calls),
+            output_chars=self.output.chars() + sum(map(_chars, calls)),
             reasoning_chars=self.reasoning.chars(),
             output_text=self.output.text(),
             reasoning_text=self.reasoning.text(),
             output_deltas=self.output.deltas()
-            + sum(call.deltas() for call in self.calls.values()),
+            + sum(map(CallDraft.deltas, self.calls.values())),
             reasoning_deltas=self.reasoning.deltas(),
             deferred=self.deferred,
             malformed=self.malformed or self.truncated,
@@ -224,3 +223,11 @@ class Draft:
             calls.append(ToolCall(call.id, call.name, arguments[:room]))
             room -= len(calls[-1].arguments)
         return tuple(calls)
+
+
+def _pairs(counts: dict[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counts.items())) if counts else ()
+
+
+def _chars(call: ToolCall) -> int:
+    return len(call.arguments.decode(errors="replace"))

@@ -95,12 +95,14 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 class GeminiAnswer:
     """The `Family` of generateContent; holds the state of one answer."""
 
-    def __init__(self, model: str, status: int) -> None:
-        """`model` is the one that was asked for."""
+    def __init__(self, model: str, choices: int, status: int) -> None:
+        """`model` is the one that was asked for, `choices` the number of candidates."""
         self.draft = Draft(status)
         self.finished = False
         """All candidates have a finish reason, but perhaps their tokens are still to be counted."""
         self._model = model
+        self._choices = choices
+        self._seen: set[int] = set()
         self._unfinished: set[Any] = set()
         self._queries: set[str] = set()
         self._call: _Arguments | None = None
@@ -116,8 +118,10 @@ class GeminiAnswer:
             return
         counted = self._take(lenient.load(_ANSWER, data))
         model = self.draft.model or self._model
-        if counted and self.finished and not _FINISHES_EVERY_CHUNK.match(model):
-            self.draft.terminal = True
+        if not (counted and self.finished) or _FINISHES_EVERY_CHUNK.match(model):
+            return
+        # Candidates may come one after the other; a prompt that was blocked has none.
+        self.draft.terminal = len(self._seen) >= self._choices or not self._seen
 
     def document(self, body: bytes) -> None:
         """See `Family`."""
@@ -134,7 +138,9 @@ class GeminiAnswer:
         draft = self.draft
         draft.identify(said.response_id, said.model)
         candidates = said.candidates or ()
-        self._unfinished.update(lenient.count(each.index) or 0 for each in candidates)
+        places = {lenient.count(each.index) or 0 for each in candidates}
+        self._unfinished |= places
+        self._seen |= places
         for candidate in candidates:
             self._take_candidate(candidate)
         if said.feedback is not None:

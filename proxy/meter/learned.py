@@ -79,8 +79,9 @@ class Lessons:
     ) -> None:
         """Take an exchange that the provider has counted."""
         key = _key(caller, ask, reading)
-        told = _sum(usage.input, usage.cache_read, usage.cache_write)
-        told += usage.cache_write_long or 0
+        told = _sum(
+            usage.input, usage.cache_read, usage.cache_write, usage.cache_write_long
+        )
         if told >= MIN_TOKENS and self._input.wants(key):
             self._input.learn(key, told, input_tokens(ask, request_bytes) or 0)
         shown = _sum(usage.output, usage.reasoning if reading.reasoning_chars else 0)
@@ -96,4 +97,4 @@ def _key(caller: str, ask: Ask, reading: Reading) -> _Key:
 
 
 def _sum(*counts: int | None) -> int:
-    return sum(count or 0 for count in counts)
+    return sum(filter(None, counts))

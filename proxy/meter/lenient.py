@@ -97,17 +97,10 @@ def text(found: Any) -> str:
 
 def count(found: Any) -> int | None:
     """Give a count that can be believed: whole, not negative, not absurd."""
-    if found is None:
-        return None
     if isinstance(found, float) and found.is_integer():
         found = int(found)
-    if (
-        isinstance(found, bool)
-        or not isinstance(found, int)
-        or not 0 <= found <= MAX_COUNT
-    ):
-        return None
-    return found
+    # A boolean is an `int`, but not of this type.
+    return found if type(found) is int and 0 <= found <= MAX_COUNT else None
 
 
 def characters(raw_parts: list[bytes]) -> int:
@@ -163,4 +156,13 @@ def strings(found: Any, skip: frozenset[str]) -> Iterator[str]:
 
 def string_lengths(found: Any, skip: frozenset[str]) -> int:
     """Sum the lengths of all strings in a decoded value, except under the keys to skip."""
-    return sum(map(len, strings(found, skip)))
+    total = 0
+    todo = [found]
+    for node in todo:
+        if isinstance(node, str):
+            total += len(node)
+        elif isinstance(node, dict):
+            todo += [child for key, child in node.items() if key not in skip]
+        elif isinstance(node, list):
+            todo += node
+    return total

@@ -27,9 +27,10 @@ _INPUT, _OUTPUT = ("prompt_tokens", "input_tokens"), ("completion_tokens", "outp
 _INPUT_DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details")  # fmt: skip
 _OUTPUT_DETAILS = ("completion_tokens_details", "completion_token_details", "output_tokens_details", "output_token_details")  # fmt: skip
 """Assistants and transcriptions write `token` without s."""
-_SEARCHES = ("citation_tokens", "num_search_queries", "search_context_size")
+_SEARCHES = frozenset(("citation_tokens", "num_search_queries", "search_context_size"))  # fmt: skip
 """Members by which Perplexity is known."""
-_USES = ("server_side_tool_usage", "server_side_tool_usage_details", "server_tool_use", "server_tool_use_details")  # fmt: skip
+_USES = ("server_side_tool_usage", "server_side_tool_usage_details", "server_tool_use", "server_tool_use_details", "connectors")  # fmt: skip
+_USE_MEMBERS = frozenset((*_USES, "num_search_queries", "num_sources_used", "prompt_audio_seconds", "seconds"))  # fmt: skip
 _USE_PREFIX, _USE_SUFFIXES = "server_side_tool_", ("_calls", "_requests")
 _MAX_USES = 32
 
@@ -41,8 +42,7 @@ def take(draft: Draft, raw: msgspec.Raw) -> bool:
     said = lenient.table(raw) if raw else None
     if not said:
         return False
-    known_in, known_out = _first(said, *_INPUT), _first(said, *_OUTPUT)
-    if known_in is not None and known_out is None and _hidden(said) > 0:
+    if _first(said, *_OUTPUT) is None and _hidden(said, _input(said), None) > 0:
         said = {**said, _OUTPUT[0]: 0}  # an answer that is nothing but hidden thinking
     draft.take_usage(buckets(said), raw)
     draft.details.update(details(said))
@@ -59,22 +59,28 @@ def buckets(said: Mapping[str, Any] | None) -> Usage | None:
     counts no tokens (seconds of audio).
     """
     said = said or {}
-    total_in, total_out = _first(said, *_INPUT), _first(said, *_OUTPUT)
+    total_in, total_out = _input(said), _first(said, *_OUTPUT)
     if total_in is None and total_out is None:
         return None
     ins, outs = _inputs(said), _outputs(said)
     cached = lenient.member(ins, "cached_tokens_details")
-    cache_read = _first(ins, "cached_tokens")
+    cache_read = lenient.count(ins.get("cached_tokens"))
     if cache_read is None:
         cache_read = _first(
             said, "prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens"
         )
-    written = _first(ins, "cache_write_tokens")
+    written = lenient.count(ins.get("cache_write_tokens"))
     long = _first(lenient.member(ins, "cache_write_tokens_details"), "ttl_12h_tokens")
-    audio_in = _rest(_first(ins, "audio_tokens"), _first(cached, "audio_tokens"))
-    image_in = _rest(_first(ins, "image_tokens"), _first(cached, "image_tokens"))
-    audio_out = _first(outs, "audio_tokens")
-    output, reasoning = _output(said, outs, total_out)
+    audio_in = _rest(
+        lenient.count(ins.get("audio_tokens")),
+        lenient.count(cached.get("audio_tokens")),
+    )
+    image_in = _rest(
+        lenient.count(ins.get("image_tokens")),
+        lenient.count(cached.get("image_tokens")),
+    )
+    audio_out = lenient.count(outs.get("audio_tokens"))
+    output, reasoning = _output(said, outs, total_in, total_out)
     return Usage(
         input=_rest(total_in, cache_read, written, audio_in, image_in),
         cache_read=cache_read,
@@ -89,54 +95,73 @@ def buckets(said: Mapping[str, Any] | None) -> Usage | None:
 
 
 def _output(
-    said: Mapping[str, Any], outs: Mapping[str, Any], total_out: int | None
+    said: Mapping[str, Any],
+    outs: Mapping[str, Any],
+    total_in: int | None,
+    total_out: int | None,
 ) -> tuple[int | None, int | None]:
     """Give all output, and how much of it is reasoning."""
-    reasoning = _first(outs, "reasoning_tokens")
-    if any(name in said for name in _SEARCHES):
+    reasoning = lenient.count(outs.get("reasoning_tokens"))
+    if not _SEARCHES.isdisjoint(said):
         # `total_tokens` knows nothing of these.
-        beside = _first(said, "reasoning_tokens")
-        extra = (beside or 0) + (_first(said, "citation_tokens") or 0)
+        beside = lenient.count(said.get("reasoning_tokens"))
+        extra = (beside or 0) + (lenient.count(said.get("citation_tokens")) or 0)
         return _sum(total_out, extra), reasoning if beside is None else beside
     if reasoning is None:
-        reasoning = _first(said, "reasoning_tokens")
-    hidden = _hidden(said)
+        reasoning = lenient.count(said.get("reasoning_tokens"))
+    hidden = _hidden(said, total_in, total_out)
     if hidden <= 0 or total_out is None:
         return total_out, reasoning
     return total_out + hidden, max(reasoning or 0, hidden)
 
 
-def _hidden(said: Mapping[str, Any]) -> int:
-    """Give how many tokens the total has beyond input and output; zero or less where these are all."""
-    parts = (
-        _first(said, "total_tokens"),
+def _hidden(
+    said: Mapping[str, Any], total_in: int | None, total_out: int | None
+) -> int:
+    """Give how many tokens the total has beyond input and output; zero or less where these are all, or the input is not known."""
+    if total_in is None:
+        return 0
+    return (lenient.count(said.get("total_tokens")) or 0) - total_in - (total_out or 0)
+
+
+def _input(said: Mapping[str, Any]) -> int | None:
+    """Give all input. What Mistral's connectors brought is counted beside it, and in the total."""
+    total_in, brought = (
         _first(said, *_INPUT),
-        _first(said, *_OUTPUT),
+        lenient.count(said.get("connector_tokens")),
     )
-    total, total_in, total_out = (part or 0 for part in parts)
-    return total - total_in - total_out
+    if total_in is None or not brought:
+        return total_in
+    known = total_in + (_first(said, *_OUTPUT) or 0)
+    beside = (lenient.count(said.get("total_tokens")) or 0) - known
+    return total_in + max(0, min(brought, beside))
 
 
 def details(said: Mapping[str, Any]) -> dict[str, int]:
     """Give the tokens inside of a bucket that have a price of their own."""
     ins, outs = _inputs(said), _outputs(said)
     cached = lenient.member(ins, "cached_tokens_details")
-    found = {
-        "cache_audio_read": _first(cached, "audio_tokens"),
-        "cache_image_read": _first(cached, "image_tokens"),
-        "input_video": _first(ins, "video_tokens"),
-        "output_image": _first(outs, "image_tokens"),
-        "output_video": _first(outs, "video_tokens"),
-        "output_citation": _first(said, "citation_tokens"),
+    return {
+        unit: count
+        for holder, name, unit in (
+            (cached, "audio_tokens", "cache_audio_read"),
+            (cached, "image_tokens", "cache_image_read"),
+            (ins, "video_tokens", "input_video"),
+            (outs, "image_tokens", "output_image"),
+            (outs, "video_tokens", "output_video"),
+            (said, "citation_tokens", "output_citation"),
+        )
+        if name in holder and (count := lenient.count(holder[name]))
     }
-    return {unit: count for unit, count in found.items() if count}
 
 
 def uses(said: Mapping[str, Any]) -> dict[str, int]:
     """Give what is billed by use: tools that the provider ran, searches, seconds of audio."""
+    if _USE_MEMBERS.isdisjoint(said):
+        return {}
     found: dict[str, int | None] = {
-        "web_search": _first(said, "num_search_queries"),
-        "live_search_source": _first(said, "num_sources_used"),
+        "web_search": lenient.count(said.get("num_search_queries")),
+        "live_search_source": lenient.count(said.get("num_sources_used")),
         "input_audio_seconds": _seconds(said),
     }
     for table in _USES:
@@ -196,10 +221,15 @@ def _pico(amount: Any, unit: int) -> int | None:
 
 def timings(said: Mapping[str, Any]) -> Usage | None:
     """Read what llama.cpp says beside an answer, also where nobody asked for usage."""
-    prompt, output = _first(said, "prompt_n"), _first(said, "predicted_n")
+    prompt, output = (
+        lenient.count(said.get("prompt_n")),
+        lenient.count(said.get("predicted_n")),
+    )
     if prompt is None or output is None:
         return None
-    return Usage(input=prompt, cache_read=_first(said, "cache_n"), output=output)
+    return Usage(
+        input=prompt, cache_read=lenient.count(said.get("cache_n")), output=output
+    )
 
 
 def _inputs(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,8 +242,7 @@ def _outputs(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _first(said: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        found = said.get(name)
-        if found is not None and (count := lenient.count(found)) is not None:
+        if name in said and (count := lenient.count(said[name])) is not None:
             return count
     return None
 
@@ -232,4 +261,8 @@ def _sum(total: int | None, extra: int) -> int | None:
 
 
 def _rest(total: int | None, *parts: int | None) -> int | None:
-    return None if total is None else max(0, total - sum(part or 0 for part in parts))
+    if total is None:
+        return None
+    for part in parts:
+        total -= part or 0
+    return max(0, total)

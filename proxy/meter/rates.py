@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
+from operator import itemgetter
 
 import msgspec
 
@@ -47,7 +48,9 @@ _FEE_PIECES = 3_600 * 10**9
 _USE_SUFFIXES = re.compile("_(?:calls?|requests?|uses?)$")
 """Families name the same tool differently: `web_search_call`, `web_search_requests`."""
 
-_INPUT_BUCKETS = (0, 1, 2, 3, 6, 8)
+_inputs_of = itemgetter(0, 1, 2, 3, 6, 8)
+_FIRST = (0,)
+_UNKNOWN = Usage().buckets()
 
 
 class PriceLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,6 +73,8 @@ class Rate(msgspec.Struct, frozen=True):
 
     def at(self, input_tokens: int) -> int:
         """Give the rate for a request of this size: the highest step passed counts for all its tokens."""
+        if not self.steps:
+            return self.base
         for start, price in reversed(self.steps):
             if input_tokens > start:
                 return price
@@ -164,14 +169,26 @@ class Schedule:
     ) -> None:
         self._prices = [(_Span.of(line), line) for line in prices]
         self._variants = [(_Span.of(line), line) for line in variants]
+        changing = [line for line in variants if line.usd]
+        self._marks = {value for line in changing for value in line.when.values()}
+        self._simple = len(prices) <= 1 and all(line.when for line in changing)
+        """The same rates hold at all times for all whose context has none of the marks."""
         self._read: dict[tuple[int, ...], Rates] = {}
 
     def rates(self, at_us: int, context: Mapping[str, str]) -> Rates:
         """Give the rates that hold: of the lines the last, over it the variants, of those the first for each unit."""
+        simple = self._simple and self._marks.isdisjoint(context.values())
+        key = _FIRST if simple else self._holding(at_us, context)
+        rates = self._read.get(key)
+        if rates is None:
+            rates = self._read[key] = self._merge(*key)
+        return rates
+
+    def _holding(self, at_us: int, context: Mapping[str, str]) -> tuple[int, ...]:
         holding = [
             index for index, (span, _) in enumerate(self._prices) if span.holds(at_us)
         ]
-        key = (
+        return (
             holding[-1] if holding else 0,
             *(
                 index
@@ -181,10 +198,6 @@ class Schedule:
                 and line.when.items() <= context.items()
             ),
         )
-        rates = self._read.get(key)
-        if rates is None:
-            rates = self._read[key] = self._merge(*key)
-        return rates
 
     def _merge(self, standard: int, *variants: int) -> Rates:
         usd = dict(self._prices[standard][1].usd) if self._prices else {}
@@ -209,9 +222,9 @@ class Billed(msgspec.Struct, frozen=True):
 def cost_of(billed: Billed, rates: Rates, source: CostSource, version: str) -> Cost:
     """Price an answer: a part is `None` where none of its buckets is known."""
     counts = billed.usage.buckets()
-    size = sum(counts[index] or 0 for index in _INPUT_BUCKETS)
+    size = sum(filter(None, _inputs_of(counts)))
     amounts = [
-        None if count is None else count * rate.at(size)
+        count and count * rate.at(size)
         for count, rate in zip(counts, rates.buckets, strict=True)
     ]
     if billed.details and rates.details:
@@ -259,15 +272,18 @@ def _reprice(
 
 def _fees(billed: Billed, counts: Sequence[int | None]) -> Iterable[tuple[str, int]]:
     """Give what is billed by use; the request itself, where anything was counted."""
-    if billed.uses or any(count is not None for count in counts):
-        yield "request", 1
-    for name, count in billed.uses:
-        yield _USE_SUFFIXES.sub("", name), count
+    found = [(_USE_SUFFIXES.sub("", name), count) for name, count in billed.uses]
+    if found or counts != _UNKNOWN:
+        found.append(("request", 1))
+    return found
 
 
 def _part(*amounts: int | None) -> int | None:
-    known = [amount for amount in amounts if amount is not None]
-    return half_even(sum(known), _UNITS_PER_PICO) if known else None
+    total: int | None = None
+    for amount in amounts:
+        if amount is not None:
+            total = amount + (total or 0)
+    return total and half_even(total, _UNITS_PER_PICO)
 
 
 def half_even(amount: int, unit: int) -> int:

@@ -143,12 +143,19 @@ def _buckets(said: dict[str, Any], *, inclusive: bool) -> Usage | None:
     found = aws_usage.buckets(said) or anthropic_usage.buckets(said)
     if found is not None:
         return found
-    total_in = said.get("inputTextTokenCount", said.get("prompt_token_count"))
-    outputs = ("totalOutputTextTokenCount", "tokenCount", "generation_token_count")
-    total_out = next((said[name] for name in outputs if name in said), None)
+    total_in = _first(said, "inputTextTokenCount", "prompt_token_count")
+    total_out = _first(
+        said, "totalOutputTextTokenCount", "tokenCount", "generation_token_count"
+    )
     if total_in is None and total_out is None:
         return None
     return Usage(input=total_in, output=total_out)
+
+
+def _first(said: dict[str, Any], *names: str) -> int | None:
+    """Give the first of these counts; a usage object may have any of the names, and anything under them."""
+    counts = (lenient.count(said.get(name)) for name in names)
+    return next((count for count in counts if count is not None), None)
 
 
 def _entries(*lists: Any) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from proxy.model.words import (
     ErrorType,
     Kind,
     Outcome,
+    RunOutcome,
     RunSource,
     UsageSource,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "PartReading",
     "RateLimits",
     "Reading",
+    "RunOutcome",
     "RunSource",
     "ToolCall",
     "Usage",

@@ -36,6 +36,8 @@ class Ask(msgspec.Struct, frozen=True):
     input_chars: int = 0
     """Characters of prompt text; the basis of an estimate when the provider gives no count."""
     max_output_tokens: int | None = None
+    choices: int = 1
+    """How many answers to the same prompt it asks for, where streams need that to know their end."""
     well_formed: bool = True
     """Whether the body could be read as this family's request."""
     awaited: tuple[str, ...] = ()

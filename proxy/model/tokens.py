@@ -30,8 +30,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         """Refuse negative counts."""
-        if any(count is not None and count < 0 for count in self.buckets()):
-            raise ValueError("token counts are never negative")
+        for count in msgspec.structs.astuple(self):
+            if count is not None and count < 0:
+                raise ValueError("token counts are never negative")
 
     def buckets(self) -> tuple[int | None, ...]:
         """Give the nine buckets in the order of the fields."""
@@ -45,7 +46,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def total(self) -> int:
         """Give the sum of all known buckets."""
-        return sum(count for count in self.buckets() if count is not None)
+        return sum(filter(None, self.buckets()))
 
 
 def _add(a: int | None, b: int | None) -> int | None:

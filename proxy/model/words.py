@@ -36,6 +36,26 @@ class Outcome(StrEnum):
     """The proxy died while the call was under way; written by whoever found the open record."""
 
 
+class RunOutcome(StrEnum):
+    """How a run ended: the column `reason` of events of the type `outcome`, and what queries infer where nobody reported."""
+
+    SUCCESS = "success"
+    """Only ever reported, never inferred."""
+    FAILURE = "failure"
+    CAPPED = "capped"
+    """A policy stopped it."""
+    ABANDONED = "abandoned"
+    """The agent left in the middle of an answer."""
+    ENDED = "ended"
+    """It is over, and nobody said how it went."""
+    OPEN = "open"
+
+    @property
+    def is_reportable(self) -> bool:
+        """Whether a report may say so; an open run has no outcome yet."""
+        return self is not RunOutcome.OPEN
+
+
 class ErrorType(StrEnum):
     """Why an attempt did not complete; the column `error_type`."""
 

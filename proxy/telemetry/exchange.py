@@ -27,6 +27,8 @@ TOKEN_TYPES = (
 _OUTPUT_TYPES = frozenset({"output", "reasoning", "audio_out"})
 _NO_CLOSE = Close("", 0, Outcome.PROXY_CRASHED)
 _METERED_KINDS = frozenset({Kind.LLM, Kind.EMBEDDING})
+_SWITCHED = 101
+_WAITING = ("mcp", "sse_stream")
 
 
 class ExchangeMeters:
@@ -135,7 +137,9 @@ class ExchangeMeters:
     def _count_times(
         self, opened: Open, close: Close, ended: End, where: Labels
     ) -> None:
-        if close is not _NO_CLOSE:
+        # A stream that waits for messages lasts as long as its session: that is nobody's latency.
+        waits = (opened.dialect, opened.operation) == _WAITING
+        if close is not _NO_CLOSE and not waits:
             self._attempt_duration.observe(where, close.duration_us)
             if opened.is_step:
                 _, agent = self._who(opened.tenant, opened.agent)
@@ -163,7 +167,9 @@ class ExchangeMeters:
         """Count what is not as well known as it should be."""
         if close.usage_source is UsageSource.NONE:
             is_metered = opened.kind in _METERED_KINDS and opened.is_step
-            if is_metered and ended.outcome is Outcome.COMPLETED:
+            # A WebSocket that was opened is unmetered, however it ends.
+            spent = close.http_status == _SWITCHED
+            if is_metered and (spent or ended.outcome is Outcome.COMPLETED):
                 self._unmetered.add((opened.route, opened.operation))
             return
         if close.usage_source is UsageSource.PARTIAL:

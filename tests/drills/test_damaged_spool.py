@@ -96,7 +96,7 @@ def test_damage_is_skipped_and_counted_and_costs_nothing_else(
     )
     settle(product)
     rows = product.rows(ROWS)
-    skipped = product.says("exporter")["skipped"]
+    skipped = product.asked("exporter")["skipped"]
     hit = {runs[attempt] for attempt in damaged.hit}
     whole = [row["run_id"] for row in rows if row["outcome"] == "completed"]
     lost = [call.id for call in calls if call.id not in hit and call.id not in whole]

@@ -82,7 +82,7 @@ def test_a_spool_at_its_cap_drops_and_counts_and_goes_on_when_the_exporter_comes
     load.run(product.port)
     while dropped(product)["size_cap"] < 100:
         load.wait_calls(10)
-    assert product.says("w0")["spool_trouble"] == "size_cap"
+    assert product.asked("w0")["spool_trouble"] == "size_cap"
     other_half = install(data_dir=product.data_dir).start("export")
     recover(product, load, other_half, tell)
 
@@ -119,7 +119,7 @@ def test_a_full_disk_costs_records_but_no_call_and_all_goes_on_when_there_is_roo
     fill(ballast)
     while sum(dropped(product).values()) < 100:
         load.wait_calls(10)
-    assert product.says("w0")["spool_trouble"] == "disk_full"
+    assert product.asked("w0")["spool_trouble"] == "disk_full"
     ballast.unlink()
     recover(product, load, product, tell)
 

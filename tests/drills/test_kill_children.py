@@ -84,9 +84,10 @@ def test_a_store_that_aborts_is_started_again_and_the_status_says_so(
     load.run(product.port)
     load.wait_calls(20)
     product.kill("store", signal.SIGABRT)
-    while not (seen := product.status())["degraded"]:
+    while "store" not in (seen := product.status()).get("degraded", ()):
         load.wait_calls(1)
-    assert seen["degraded"] == ["store"]
+    # Whether the exporter has missed it by then is chance.
+    assert {*seen["degraded"]} <= {"store", "exporter: clickhouse"}
     assert seen["status"] == "ok"
     while not (words := product.facts("store")["last_exit"]):
         load.wait_calls(1)

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from proxy.config import TimeoutSettings
+from tests.helpers.client import RawClient
+from tests.helpers.clock import PushedClock, on_asyncios_own_loop
 from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.wire import (
     LAST_CHUNK,
     STREAM_HEAD,
+    WAIT_SECONDS,
     CutError,
     chunk,
     request,
@@ -79,17 +82,25 @@ async def test_row_server_auto_decompress_a_bomb_is_forwarded_as_it_is(
         assert origin.requests[-1].body == bomb
 
 
-async def test_row_keepalive_timeout_an_idle_connection_is_closed(
-    origin: RawOrigin, data_dir: Path
-) -> None:
+KEEPALIVE_SECONDS = 30
+
+
+def test_row_keepalive_timeout_an_idle_connection_is_closed(data_dir: Path) -> None:
     """Row: an idle connection is held for an hour."""
-    timeouts = TimeoutSettings(keepalive_seconds=0.3)
-    async with (
-        running(settings_for(data_dir, origin, timeouts=timeouts)) as proxy,
-        await proxy.connect() as client,
-    ):
-        assert (await client.call(request(b"/t/x"))).status == 200
-        assert await client.rest(wait_seconds=5) == b""
+
+    async def main() -> None:
+        timeouts = TimeoutSettings(keepalive_seconds=KEEPALIVE_SECONDS)
+        async with (
+            RawOrigin() as origin,
+            running(settings_for(data_dir, origin, timeouts=timeouts)) as proxy,
+            await proxy.connect() as client,
+        ):
+            assert (await client.call(request(b"/t/x"))).status == 200
+            with PushedClock() as clock:
+                await clock.advance(KEEPALIVE_SECONDS + 1)
+                assert await client.rest() == b""
+
+    on_asyncios_own_loop(main())
 
 
 @pytest.mark.parametrize(
@@ -97,25 +108,29 @@ async def test_row_keepalive_timeout_an_idle_connection_is_closed(
     [b"", b"GET /t/x HT", b"GET /t/x HTTP/1.1\r\nHost: a\r\n"],
     ids=["nothing", "line", "head"],
 )
-async def test_row_keepalive_timeout_a_connection_that_never_finishes_its_head_is_closed(
-    first: bytes, origin: RawOrigin, data_dir: Path
+def test_row_keepalive_timeout_a_connection_that_never_finishes_its_head_is_closed(
+    first: bytes, data_dir: Path
 ) -> None:
     """Row: a half-header (slowloris) connection is held for an hour; dripping must not extend it."""
-    timeouts = TimeoutSettings(keepalive_seconds=0.5)
-    async with (
-        running(settings_for(data_dir, origin, timeouts=timeouts)) as proxy,
-        await proxy.connect() as client,
-    ):
-        await client.send(first)
-        async with asyncio.timeout(5):
-            while not client.reader.at_eof() and not client.reader.received:
-                if first.endswith(b"\n"):
-                    client.writer.write(b"X-Drip: 1\r\n")
-                await asyncio.sleep(0.1)
-        assert client.raw == b"" or client.raw.startswith(
-            (b"HTTP/1.1 400", b"HTTP/1.1 408")
-        )
-    assert origin.connections == []
+
+    async def main() -> None:
+        timeouts = TimeoutSettings(keepalive_seconds=KEEPALIVE_SECONDS)
+        async with (
+            RawOrigin() as origin,
+            running(settings_for(data_dir, origin, timeouts=timeouts)) as proxy,
+            await proxy.connect() as client,
+        ):
+            await client.send(first)
+            with PushedClock() as clock:
+                for _ in range(KEEPALIVE_SECONDS + 1):
+                    if first.endswith(b"\n"):
+                        client.writer.write(b"X-Drip: 1\r\n")
+                    await clock.advance(1)
+                seen = await client.rest()
+            assert seen == b"" or seen.startswith((b"HTTP/1.1 400", b"HTTP/1.1 408"))
+        assert origin.connections == []
+
+    on_asyncios_own_loop(main())
 
 
 @pytest.mark.parametrize(
@@ -133,7 +148,7 @@ async def test_row_no_body_read_timeout_a_body_that_stops_is_given_up(
         await client.send(
             request(target, (b"Content-Length", b"100"), method=b"POST"), b"abc"
         )
-        seen = await client.rest(wait_seconds=5)
+        seen = await client.rest()
         assert not seen or b" 408 " in seen[:20] or b" 400 " in seen[:20]
         assert (await proxy.only()).end.error_type == "body_timeout"
     assert origin.completed == []
@@ -172,7 +187,9 @@ async def test_row_stale_pooled_connection_an_old_one_is_not_used_again(
     timeouts = TimeoutSettings(upstream_keepalive_seconds=0.2)
     async with running(settings_for(data_dir, origin, timeouts=timeouts)) as proxy:
         assert (await proxy.call(request(b"/t/x"))).status == 200
-        await asyncio.sleep(0.3)  # time itself is what is tested
+        await asyncio.sleep(
+            0.3
+        )  # time itself is what is tested; more of it changes nothing
         assert (await proxy.call(request(b"/t/x"))).status == 200
     assert len(origin.connections) == 2
 
@@ -207,31 +224,40 @@ async def test_row_slow_reader_does_not_pin_the_upstream_for_ever(
         await proxy.connect(limit=1024, receive_buffer=4096) as client,
     ):
         await client.send(request(b"/t/x"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             await gone.wait()
         end = (await proxy.only()).end
     assert (end.outcome, end.error_type) == ("client_abort", "write_stall")
 
 
-async def test_row_slow_reader_that_reads_now_and_then_is_kept(
-    origin: RawOrigin, data_dir: Path
-) -> None:
+def test_row_slow_reader_that_reads_now_and_then_is_kept(data_dir: Path) -> None:
     """Row: slow is not stalled; an agent that takes some bytes in each interval gets all of them."""
     body = b"x" * (24 << 20)
-    origin.handler = always(response(body))
-    timeouts = TimeoutSettings(write_stall_seconds=1.0)
-    async with running(settings_for(data_dir, origin, timeouts=timeouts)) as proxy:
-        async with await proxy.connect(
-            limit=1 << 16, receive_buffer=1 << 16, record=False
-        ) as client:
-            await client.send(request(b"/t/x"))
-            assert (await client.final_head()).status == 200
-            received = 0
-            for _ in range(12):
-                await asyncio.sleep(0.2)
+    stall_seconds = 3600.0
+
+    async def read_slowly(client: RawClient) -> None:
+        await client.send(request(b"/t/x"))
+        assert (await client.final_head()).status == 200
+        received = 0
+        with PushedClock() as clock:
+            for _ in range(20):
+                await clock.advance(stall_seconds / 6)
                 received += len(await client.reader.readexactly(1 << 20))
             received += len(await client.reader.readexactly(len(body) - received))
-        assert (await proxy.only()).end.outcome == "completed"
+
+    async def main() -> None:
+        timeouts = TimeoutSettings(write_stall_seconds=stall_seconds)
+        async with (
+            RawOrigin(always(response(body))) as origin,
+            running(settings_for(data_dir, origin, timeouts=timeouts)) as proxy,
+        ):
+            async with await proxy.connect(
+                limit=1 << 16, receive_buffer=1 << 16, record=False
+            ) as client:
+                await read_slowly(client)
+            assert (await proxy.only()).end.outcome == "completed"
+
+    on_asyncios_own_loop(main())
 
 
 async def test_row_cancellation_and_pool_a_half_read_answer_is_never_pooled(

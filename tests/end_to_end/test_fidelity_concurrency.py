@@ -2,34 +2,40 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from proxy.config import LimitSettings, TimeoutSettings
+from proxy.config import LimitSettings, RouteSettings, TimeoutSettings
 from tests.helpers.client import RawClient
-from tests.helpers.clock import PushedClock
+from tests.helpers.clock import PushedClock, on_asyncios_own_loop
 from tests.helpers.origin import Exchange, RawOrigin
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.records import until
 from tests.helpers.wire import (
     LAST_CHUNK,
     STREAM_HEAD,
-    WAIT_SECONDS,
     CutError,
+    Message,
     chunk,
     request,
     response,
 )
 
 
+def is_mute(number: int) -> bool:
+    """Whether the origin never answers this one; it goes to the route that has little patience."""
+    return number % 23 == 0
+
+
 async def echo_the_id(exchange: Exchange) -> None:
     """Answer with the id of the request in the head and in every chunk, at a pace that depends on the id."""
     number = int(exchange.request.target[1:])
     dice = random.Random(number)
-    if number % 23 == 0:
+    if is_mute(number):
         return await exchange.gone()
     for _ in range(dice.randrange(4)):
         await asyncio.sleep(0)
@@ -42,34 +48,44 @@ async def echo_the_id(exchange: Exchange) -> None:
     return await exchange.send(LAST_CHUNK)
 
 
-async def one_call(client: RawClient, number: int, dice: random.Random) -> bool:
-    """Call, and perhaps leave in the middle; tells whether the connection can be used again."""
+async def one_call(
+    client: RawClient, number: int, dice: random.Random
+) -> Message | None:
+    """Call; give the answer, or nothing after leaving in the middle."""
     ident = b"<%d>" % number
-    await client.send(request(b"/t/%d" % number, method=b"POST", body=ident))
+    route = b"hasty" if is_mute(number) else b"t"
+    target = b"/%b/%d" % (route, number)
+    await client.send(request(target, method=b"POST", body=ident))
     patience = dice.choice([None, None, 0, 1, 3, 10])
     if patience is not None:
         for _ in range(patience):
             await asyncio.sleep(0)
         client.reset() if dice.random() < 0.5 else client.leave()
-        return False
+        return None
     answer = await client.response()
-    if answer.status == 504:
-        return True
+    if is_mute(number):
+        assert answer.status == 504
+        return answer
     assert answer.status == 200
     assert answer.get(b"x-id") == ident
     assert answer.body == ident * (len(answer.body) // len(ident))
-    return True
+    return answer
 
 
-async def agent(proxy: Proxy, numbers: list[int]) -> None:
+async def agent(proxy: Proxy, numbers: list[int]) -> Counter[int]:
+    """Make these calls; give how many were answered with which status."""
     dice = random.Random(numbers[0])
     client: RawClient | None = None
+    answered: Counter[int] = Counter()
     for number in numbers:
         client = client or await proxy.connect()
-        if not await one_call(client, number, dice):
+        if answer := await one_call(client, number, dice):
+            answered[answer.status] += 1
+        else:
             client = None
     if client:
         client.leave()
+    return answered
 
 
 async def random_cancels(
@@ -77,28 +93,34 @@ async def random_cancels(
 ) -> None:
     origin.handler = echo_the_id
     async with asyncio.TaskGroup() as group:
-        for i in range(agents):
+        tasks = [
             group.create_task(agent(proxy, list(range(i + 1, count + 1, agents))))
+            for i in range(agents)
+        ]
+    answered = sum((task.result() for task in tasks), Counter[int]())
     seen = [request.target for request in origin.requests]
     assert len(seen) == len(set(seen))
     for message in origin.completed:
         assert message.body == b"<%b>" % message.target[1:]
-    exchanges = await proxy.all_ended(wait_seconds=20)
+    exchanges = await proxy.all_ended()
     assert len(exchanges) >= len(seen)
-    # How many get through before their limit depends on the machine; that many must, or nothing was tested.
-    assert sum(e.end.outcome == "completed" for e in exchanges) > count / 20
-    assert sum(e.end.outcome == "client_abort" for e in exchanges) > count / 4
+    outcomes = Counter(str(e.end.outcome) for e in exchanges)
+    assert answered[200] > count / 4
+    assert outcomes["completed"] >= answered[200]
+    assert outcomes["timeout"] >= answered[504] > 0
+    assert outcomes["client_abort"] > count / 4
     shapes = {(len(e.opens), len(e.closes), len(e.ends)) for e in exchanges}
     assert shapes == {(1, 1, 1)}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.big)])
 async def test_H21_random_cancels_and_timeouts_never_cross_answers(
     count: int, origin: RawOrigin, data_dir: Path
 ) -> None:
-    timeouts = TimeoutSettings(first_byte_seconds=0.5)
-    async with running(settings_for(data_dir, origin, timeouts=timeouts)) as proxy:
+    hasty = RouteSettings(url=origin.url, kind="tool", first_byte_timeout_seconds=0.5)
+    settings = settings_for(data_dir, origin, routes={"hasty": hasty})
+    async with running(settings) as proxy:
         await random_cancels(proxy, origin, count)
 
 
@@ -113,7 +135,7 @@ async def all_progress(proxy: Proxy, origin: RawOrigin, count: int) -> None:
 
     async def follow(number: int) -> None:
         async with await proxy.connect() as client:
-            answer = await client.call(request(b"/t/%d" % number), wait_seconds=60)
+            answer = await client.call(request(b"/t/%d" % number))
             assert answer.body == b"data: /%d\n\n" % number
 
     origin.handler = stream
@@ -126,12 +148,11 @@ async def all_progress(proxy: Proxy, origin: RawOrigin, count: int) -> None:
     assert len(origin.requests) == count
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.big)])
 async def test_H22_many_concurrent_streams_all_make_progress(
-    count: int, origin: RawOrigin, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    count: int, origin: RawOrigin, proxy: Proxy
 ) -> None:
-    monkeypatch.setattr("tests.helpers.client.WAIT_SECONDS", 60.0)
     await all_progress(proxy, origin, count)
 
 
@@ -158,12 +179,6 @@ async def hours_of_events(origin: RawOrigin, proxy: Proxy) -> None:
                 assert await client.chunk() == event
         assert await client.chunk() == b""
     assert (await proxy.only()).end.outcome == "completed"
-
-
-def on_asyncios_own_loop(main: Coroutine[None, None, None]) -> None:
-    """Run on the loop whose clock can be pushed."""
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(main)
 
 
 def test_H23_a_stream_of_hours_is_cut_by_no_total_timeout(data_dir: Path) -> None:
@@ -223,22 +238,18 @@ async def test_H23_the_idle_limit_ends_a_stream_that_falls_silent(
     assert (end.outcome, end.error_type) == ("timeout", "idle_timeout")
 
 
-async def test_H23_steady_events_outlive_the_idle_limit_many_times_over(
-    origin: RawOrigin, data_dir: Path
+def test_H23_steady_events_outlive_the_idle_limit_many_times_over(
+    data_dir: Path,
 ) -> None:
-    async def tick(exchange: Exchange) -> None:
-        await exchange.send(STREAM_HEAD)
-        for _ in range(40):
-            await asyncio.sleep(0.05)
-            await exchange.send(chunk(b"data: tick\n\n"))
-        await exchange.send(LAST_CHUNK)
+    async def main() -> None:
+        times = TimeoutSettings(idle_seconds=150)
+        async with (
+            RawOrigin() as origin,
+            running(settings_for(data_dir, origin, timeouts=times)) as proxy,
+        ):
+            await hours_of_events(origin, proxy)
 
-    origin.handler = tick
-    async with running(
-        settings_for(data_dir, origin, timeouts=TimeoutSettings(idle_seconds=0.5))
-    ) as proxy:
-        answer = await proxy.call(request(b"/t/x"), wait_seconds=WAIT_SECONDS)
-    assert answer.body == b"data: tick\n\n" * 40
+    on_asyncios_own_loop(main())
 
 
 async def test_H22_calls_beyond_the_admission_limit_get_503_and_later_ones_pass(

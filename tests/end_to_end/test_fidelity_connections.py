@@ -136,13 +136,18 @@ async def test_H05_a_cut_chunked_answer_to_an_agent_of_http_1_0_is_a_reset(
 async def test_H05_a_reset_in_an_answer_that_ends_with_the_connection_is_a_reset_for_the_agent(
     origin: RawOrigin, proxy: Proxy
 ) -> None:
+    arrived = asyncio.Event()
+
     async def cut(exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\n", b"half of it")
-        await asyncio.sleep(0.05)  # a RST that overtakes data is another test
+        await arrived.wait()  # a RST that overtakes data is another test
         exchange.reset()
 
     origin.handler = cut
     async with await proxy.connect() as client:
         await client.send(request(b"/t/x"))
+        await client.final_head()
+        assert await client.reader.readexactly(10) == b"half of it"
+        arrived.set()
         await assert_reset(client)
     assert (await proxy.only()).end.outcome in {"upstream_abort", "upstream_error"}

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config import TimeoutSettings
+from tests.helpers.clock import on_asyncios_own_loop
+from tests.helpers.draining import DRAIN_SECONDS, drained, refuses
 from tests.helpers.origin import Exchange, RawOrigin
 from tests.helpers.proxy import running, settings_for
 from tests.helpers.records import ended
@@ -18,32 +20,30 @@ from tests.helpers.wire import LAST_CHUNK, STREAM_HEAD, chunk, request
     [[], [STREAM_HEAD, chunk(b"data: 1\n\n")]],
     ids=["before-the-answer", "in-a-stream"],
 )
-async def test_a_drain_waits_for_its_time_once_and_then_cuts(
-    head: list[bytes], origin: RawOrigin, data_dir: Path
+def test_a_drain_waits_for_its_time_once_and_then_cuts(
+    head: list[bytes], data_dir: Path
 ) -> None:
-    reached = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    async def main() -> None:
+        reached = asyncio.Event()
 
-    async def never_end(exchange: Exchange) -> None:
-        await exchange.send(*head)
-        reached.set()
-        await exchange.gone()
+        async def never_end(exchange: Exchange) -> None:
+            await exchange.send(*head)
+            reached.set()
+            await exchange.gone()
 
-    origin.handler = never_end
-    settings = settings_for(
-        data_dir, origin, timeouts=TimeoutSettings(drain_seconds=1.0)
-    )
-    async with AsyncExitStack() as stack:
-        proxy = await stack.enter_async_context(running(settings))
-        async with await proxy.connect() as client:
-            await client.send(request(b"/t/x"))
-            await reached.wait()
-            began = loop.time()
-            await stack.aclose()
-            assert 0.9 < loop.time() - began < 1.8
-            assert LAST_CHUNK not in await client.rest()
-    (exchange,) = await ended(data_dir, 1)
-    assert exchange.end.outcome != "completed"
+        times = TimeoutSettings(drain_seconds=DRAIN_SECONDS)
+        async with RawOrigin(never_end) as origin, AsyncExitStack() as stack:
+            settings = settings_for(data_dir, origin, timeouts=times)
+            proxy = await stack.enter_async_context(running(settings))
+            async with await proxy.connect() as client:
+                await client.send(request(b"/t/x"))
+                await reached.wait()
+                assert DRAIN_SECONDS <= await drained(stack, proxy) < 2 * DRAIN_SECONDS
+                assert LAST_CHUNK not in await client.rest()
+        (exchange,) = await ended(data_dir, 1)
+        assert exchange.end.outcome != "completed"
+
+    on_asyncios_own_loop(main())
 
 
 async def test_a_drain_lets_a_stream_finish_and_refuses_nothing_under_way(
@@ -64,7 +64,7 @@ async def test_a_drain_lets_a_stream_finish_and_refuses_nothing_under_way(
             await client.send(request(b"/t/x"))
             await reached.wait()
             stop = group.create_task(stack.aclose())
-            await asyncio.sleep(0.05)
+            await refuses(proxy)
             assert not stop.done()
             stopping.set()
             assert (await client.response()).body == b"data: 1\n\ndata: 2\n\n"

@@ -24,9 +24,7 @@ async def test_H11_an_origin_that_hangs_up_is_asked_once_and_answered_with_502(
 
     origin.handler = hang_up
     body = b"x" if method in {b"POST", b"PUT"} else None
-    answer = await proxy.call(
-        request(b"/t/x", method=method, body=body), wait_seconds=1
-    )
+    answer = await proxy.call(request(b"/t/x", method=method, body=body))
     recorded = await proxy.only()
     assert recorded.end.outcome == "upstream_error"
     assert recorded.end.error_type not in {ErrorType.NONE, ErrorType.STALE_CONNECTION}
@@ -42,7 +40,7 @@ async def test_H11_an_origin_that_hangs_up_inside_its_head_is_answered_with_502(
         exchange.close()
 
     origin.handler = hang_up
-    answer = await proxy.call(request(b"/t/x"), wait_seconds=1)
+    answer = await proxy.call(request(b"/t/x"))
     assert answer.status == 502
     assert len(origin.requests) == 1
 

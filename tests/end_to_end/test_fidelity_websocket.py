@@ -195,7 +195,7 @@ async def test_H24_when_one_side_resets_the_other_is_closed(
         await upgraded(client)
         if who == "agent":
             client.reset()
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(WAIT_SECONDS):
                 await gone.wait()
         else:
             assert await client.rest() == b""

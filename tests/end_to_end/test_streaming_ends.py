@@ -1,20 +1,33 @@
 """How streams end and who is to blame: S03 to S08, and S12 (where the token counts come from)."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from tests.helpers import sse
-from tests.helpers.origin import Exchange, RawOrigin, always
-from tests.helpers.proxy import Proxy
-from tests.helpers.wire import LAST_CHUNK, STREAM_HEAD, CutError, chunk, request
+from tests.helpers.clock import StoppedClock, on_asyncios_own_loop
+from tests.helpers.origin import Exchange, Handler, RawOrigin, always
+from tests.helpers.proxy import Proxy, running, settings_for
+from tests.helpers.records import Recorded
+from tests.helpers.wire import (
+    LAST_CHUNK,
+    STREAM_HEAD,
+    CutError,
+    chunk,
+    read_body,
+    request,
+)
 
 
-def cut_after(*parts: bytes, how: str):
+def cut_after(*parts: bytes, how: str, begun: asyncio.Event | None = None) -> Handler:
+    """Send the parts and hang up; a reset waits until the agent has the head: one that overtakes it is another test."""
+
     async def answer(exchange: Exchange) -> None:
         await exchange.send(*parts)
         if how == "reset":
-            await asyncio.sleep(0.05)  # a RST that overtakes data is another test
+            assert begun is not None
+            await begun.wait()
             exchange.reset()
         else:
             exchange.close()
@@ -37,10 +50,14 @@ CUT_PARTS = {
 async def test_S03_a_cut_stream_is_cut_for_the_agent_too(
     parts: list[bytes], how: str, origin: RawOrigin, proxy: Proxy
 ) -> None:
-    origin.handler = cut_after(*parts, how=how)
+    begun = asyncio.Event()
+    origin.handler = cut_after(*parts, how=how, begun=begun)
     async with await proxy.connect() as client:
+        await client.send(sse.openai_ask())
+        message = await client.final_head()
+        begun.set()
         with pytest.raises(CutError):
-            await client.call(sse.openai_ask())
+            await read_body(client.reader, message)
         await client.rest()
         assert LAST_CHUNK not in client.raw
         assert b"[DONE]" not in client.raw
@@ -124,50 +141,53 @@ async def test_S06_an_error_event_after_200_is_relayed_and_counts_as_upstream_er
     assert (end.outcome, end.error_type) == ("upstream_error", "error_in_stream")
 
 
-async def leave_and_time(
-    proxy: Proxy, origin: RawOrigin, how: str, *before: bytes
-) -> float:
-    """Leave after `before` came; give the seconds until the origin's connection was closed."""
-    gone: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-    asked = asyncio.Event()
+def left(data_dir: Path, how: str, *before: bytes) -> Recorded:
+    """Leave after `before` came. The upstream call must end without waiting for anything: the clock stands still."""
+    recorded: list[Recorded] = []
 
-    async def answer(exchange: Exchange) -> None:
-        await exchange.send(*before)
-        asked.set()
-        await exchange.gone()
-        gone.set_result(asyncio.get_running_loop().time())
+    async def main() -> None:
+        asked, gone = asyncio.Event(), asyncio.Event()
 
-    origin.handler = answer
-    client = await proxy.connect()
-    await client.send(sse.anthropic_ask())
-    await asked.wait()
-    if before:
-        assert (await client.final_head()).status == 200
-        await client.chunk()
-    left = asyncio.get_running_loop().time()
-    client.reset() if how == "reset" else client.leave()
-    async with asyncio.timeout(5):
-        return await gone - left
+        async def answer(exchange: Exchange) -> None:
+            await exchange.send(*before)
+            asked.set()
+            await exchange.gone()
+            gone.set()
+
+        async with (
+            RawOrigin(answer) as origin,
+            running(settings_for(data_dir, origin)) as proxy,
+        ):
+            client = await proxy.connect()
+            await client.send(sse.anthropic_ask())
+            await asked.wait()
+            if before:
+                assert (await client.final_head()).status == 200
+                await client.chunk()
+            with StoppedClock():
+                client.reset() if how == "reset" else client.leave()
+                await gone.wait()
+            recorded.append(await proxy.only())
+
+    on_asyncios_own_loop(main())
+    return recorded[0]
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_S07_an_agent_that_leaves_before_the_first_byte_cancels_the_upstream_call(
-    how: str, origin: RawOrigin, proxy: Proxy
+def test_S07_an_agent_that_leaves_before_the_first_byte_cancels_the_upstream_call(
+    how: str, data_dir: Path
 ) -> None:
-    assert await leave_and_time(proxy, origin, how) < 0.25
-    recorded = await proxy.only()
+    recorded = left(data_dir, how)
     assert recorded.end.outcome == "client_abort"
     assert recorded.close.usage_source == "estimated"
     assert recorded.close.usage.input is not None
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_S08_an_agent_that_leaves_between_two_events_cancels_the_upstream_call(
-    how: str, origin: RawOrigin, proxy: Proxy
+def test_S08_an_agent_that_leaves_between_two_events_cancels_the_upstream_call(
+    how: str, data_dir: Path
 ) -> None:
-    first = chunk(sse.anthropic_start())
-    assert await leave_and_time(proxy, origin, how, STREAM_HEAD, first) < 0.25
-    recorded = await proxy.only()
+    recorded = left(data_dir, how, STREAM_HEAD, chunk(sse.anthropic_start()))
     assert recorded.end.outcome == "client_abort"
     assert recorded.close.usage_source == "partial"
     assert recorded.close.usage.input == 25

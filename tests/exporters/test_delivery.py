@@ -10,6 +10,7 @@ from exporters.delivery import Permanent, in_thread
 from exporters.reader import Batch, Cursor, CursorFile, RangeLimits
 from exporters.row_log import RowFrame, TableRows
 from tests.helpers.exporters import Bench, Sink, run_while, until_idle
+from tests.helpers.wire import WAIT_SECONDS
 
 pytestmark = (
     pytest.mark.blocking_allowed
@@ -44,7 +45,7 @@ async def test_rows_reach_their_tables_and_the_cursor_moves_when_both_have_them(
 async def test_rows_that_come_later_are_delivered_after_a_wake_up(bench):
     sink = Sink()
     delivery = bench.delivery(sink)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(delivery.run())
         await delivery.idle.wait()
         bench.append()
@@ -129,7 +130,7 @@ async def test_dead_and_hung_destinations_delay_nobody(bench):
         bench.delivery(each, name)
         for name, each in [("a", dead), ("b", good), ("c", hung)]
     ]
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(each.run()) for each in deliveries]
         await deliveries[1].idle.wait()
         for task in running:
@@ -160,7 +161,7 @@ async def test_small_batches_wait_for_more_rows_but_full_ones_do_not(bench):
     bench.append()
     sink = Sink()
     delivery = bench.delivery(sink, linger_seconds=0.2, limits=RangeLimits(rows=3))
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(delivery.run())
         for steps in (1, 3):
             await delivery.idle.wait()

@@ -124,13 +124,13 @@ def audit(product: Installation, load: Load) -> Audit:
         return False
 
     with suppress(AssertionError):  # what is missing then shows in the books
-        await_that(all_there, "a row of every exchange", 30.0)
+        await_that(all_there, "a row of every exchange")
     settle(product)
     rows = await_that(lambda: _answer(product), "the store")
     outcomes = Counter(str(row["outcome"]) for row in rows)
     # A worker takes over the counters of one that was still draining within its next few checkpoints.
     with suppress(AssertionError):
-        await_that(lambda: _counters(product) == outcomes, "the counters", 15.0)
+        await_that(lambda: _counters(product) == outcomes, "the counters")
     return Audit(
         tuple(load.calls), rows, load.upstream.arrived.copy(), _counters(product)
     )

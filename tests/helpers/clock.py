@@ -1,15 +1,42 @@
 """A clock that a test can push forward.
 
 What lives here: a jump of the event loop's time and of the product's monotonic clock, so that hours pass between two
-events without a second of waiting. It works on asyncio's own loop only (uvloop's clock cannot be replaced). What does not:
-wall-clock time.
+events without a second of waiting, and a halt of it, so that whatever waits for time stands still. Both work on asyncio's own
+loop only (uvloop's clock cannot be replaced). What does not: wall-clock time.
 """
 
 import asyncio
 import sys
 import time
+from collections.abc import Coroutine
 from types import ModuleType, TracebackType
 from typing import Self
+
+
+def on_asyncios_own_loop(main: Coroutine[None, None, None]) -> None:
+    """Run on the loop whose clock can be pushed."""
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(main)
+
+
+class StoppedClock:
+    """Stops the loop's clock while it is entered: only what an event brings about still happens, nothing that time does."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> Self:
+        now = self._loop.time()
+        self._loop.time = lambda: now  # type: ignore[method-assign]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del self._loop.time
 
 
 class PushedClock:

@@ -13,6 +13,7 @@ from exporters.delivery import Delivery, DeliveryOptions
 from exporters.reader import Batch
 from exporters.row_log import RowFrame, RowLog, RowLogOptions, TableRows
 from tests.helpers.records import until
+from tests.helpers.wire import WAIT_SECONDS
 
 
 class Sink:
@@ -85,7 +86,7 @@ class Bench:
 
 
 async def until_idle(*deliveries: Delivery) -> None:
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(each.run()) for each in deliveries]
         for each in deliveries:
             await each.idle.wait()

@@ -1,6 +1,7 @@
 """A supervisor over fake children; a script, so that signals, locks and exit statuses are those of a real process.
 
-`fake_product.py MODE [--config FILE] [--child NAME=OPTIONS]…`: the settings are read as `tacho MODE` reads them.
+`fake_product.py MODE [--config FILE] [--child NAME=OPTIONS]…`: the settings are read as `tacho MODE` reads them. Options go to
+the child, but for `--hasty`: this child soon counts as hung. The others never do, however busy the machine is.
 """
 
 import argparse
@@ -56,6 +57,9 @@ def main() -> int:
 
 def _fake(spec: ChildSpec, data_dir: Path, options: str) -> ChildSpec:
     port = ("--fd", str(spec.pass_fds[0])) if spec.pass_fds else ()
+    words = shlex.split(options)
+    if hasty := "--hasty" in words:
+        words.remove("--hasty")
     return ChildSpec(
         name=spec.name,
         argv=(
@@ -66,11 +70,11 @@ def _fake(spec: ChildSpec, data_dir: Path, options: str) -> ChildSpec:
             "--data-dir",
             str(data_dir),
             *port,
-            *shlex.split(options),
+            *words,
         ),
         pass_fds=spec.pass_fds,
         stop_within_seconds=spec.stop_within_seconds,
-        watch=Watch(0.1, 1.0, 3),
+        watch=Watch(0.1, 1.0 if hasty else 60.0, 3),
         takes_reload=spec.takes_reload,
     )
 

@@ -25,6 +25,7 @@ class FakeStore:
 
     port: int = 0
     answer: tuple[int, bytes] = (200, b"1\n")
+    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
 
     @property
@@ -43,7 +44,8 @@ def fake_store() -> Iterator[FakeStore]:
             store.asked.append(
                 Asked(self.path, statement, self.headers["Authorization"])
             )
-            status, body = store.answer
+            found = [store.answers[key] for key in store.answers if key in statement]
+            status, body = found[0] if found else store.answer
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

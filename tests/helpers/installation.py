@@ -208,13 +208,19 @@ class Installation:
         """Give what a process says of itself; nothing where it is silent."""
         return self.facts(name).get("says") or {}
 
+    def asked(self, name: str) -> dict[str, Any]:
+        """Give what a process says of itself, as soon as it says something: on a busy machine it may be late for one answer."""
+        return await_that(lambda: self.says(name), f"what {name} says")
+
     def admin(self, path: str) -> tuple[int, str]:
         """Ask the admin port; raises `OSError` where there is none."""
         banner = (self.place / f"{self._starts}.out").read_text()
         found = re.search(r"metrics +http://([\d.]+):(\d+)/metrics", banner)
         if found is None:
             raise OSError("no banner yet")
-        connection = http.client.HTTPConnection(found[1], int(found[2]), timeout=10)
+        connection = http.client.HTTPConnection(
+            found[1], int(found[2]), timeout=PATIENCE_SECONDS
+        )
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -240,7 +246,9 @@ class Installation:
         token = (self.data_dir / "read_token").read_text().strip()
         credentials = base64.b64encode(f"drill:{token}".encode()).decode()
         host, _, port = address.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        connection = http.client.HTTPConnection(
+            host, int(port), timeout=PATIENCE_SECONDS
+        )
         try:
             connection.request(
                 "POST",

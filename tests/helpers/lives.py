@@ -45,8 +45,7 @@ class Life:
             case Close():
                 opened, _ = self.pending[record.attempt_id]
                 self.pending[record.attempt_id] = (opened, record)
-                if record.response_id:
-                    self.billed.add(record.response_id)
+                self.billed.book(opened.dialect, record.response_id, record.usage)
             case End():
                 opened, closed = self.pending.pop(record.attempt_id)
                 self.meters.apply(opened, closed, record)
@@ -82,9 +81,11 @@ def histories(draw: st.DrawFn) -> list[Record]:
         name = f"a{number}"
         step = draw(st.none() | st.integers(1, 9))
         response_id = draw(st.sampled_from(["", f"resp_{number}"]))
+        dialect = draw(st.sampled_from(["openai_responses", "openai_chat"]))
+        run_id = draw(st.sampled_from(["r1", "r2"]))
         usage = Usage(input=draw(st.integers(1, 50)))
         lane: list[Record] = [
-            make_open(name, step_seq=step, run_id=draw(st.sampled_from(["r1", "r2"]))),
+            make_open(name, step_seq=step, run_id=run_id, dialect=dialect),
             make_close(name, response_id=response_id, usage=usage),
             make_end(name, outcome=draw(st.sampled_from(Outcome))),
         ]

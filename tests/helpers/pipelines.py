@@ -33,6 +33,7 @@ from proxy.settling import Settler
 from proxy.wiring import build_snapshot, port_limits
 from tests.helpers.port import Port, serving
 from tests.helpers.spooled import FaultyDisk
+from tests.helpers.wire import WAIT_SECONDS
 
 INSTALLATION = Installation("here", "acme", "test", "", b"secret")
 Ended = tuple[Open, Close, End]
@@ -53,7 +54,7 @@ def make_settler(book: PriceBook | None = None, capacity: int = 100) -> Settler:
 
 
 def make_spool(
-    root: Path, disk: Disk | None = None, wait_ms: int = 5000
+    root: Path, disk: Disk | None = None, wait_ms: int = 60_000
 ) -> SpoolWriter:
     """Start a spool writer of a new incarnation."""
     spool = SpoolWriter(
@@ -103,7 +104,7 @@ class Piped:
 
 @asynccontextmanager
 async def piped(
-    settings: Settings, disk: Disk | None = None, wait_ms: int = 5000, **desk: Any
+    settings: Settings, disk: Disk | None = None, wait_ms: int = 60_000, **desk: Any
 ) -> AsyncIterator[Piped]:
     """Serve the settings' routes; leaving drains without patience and closes the spool."""
     secrets = ensure_data_dir(settings)
@@ -144,5 +145,5 @@ class SlowDisk(FaultyDisk):
 
     def write(self, fd: int, data: bytes) -> int:
         self.entered.set()
-        assert self.go.wait(10)
+        assert self.go.wait(WAIT_SECONDS)
         return super().write(fd, data)

@@ -19,9 +19,9 @@ LIMITS = PortLimits(
     max_header_line_bytes=4096,
     max_header_bytes=8192,
     max_headers=32,
-    keepalive_seconds=30.0,
-    body_idle_seconds=5.0,
-    write_stall_seconds=5.0,
+    keepalive_seconds=60.0,
+    body_idle_seconds=60.0,
+    write_stall_seconds=60.0,
 )
 
 

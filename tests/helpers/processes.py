@@ -13,7 +13,8 @@ from typing import TypeVar
 
 ROOT = Path(__file__).parents[2]
 FAKE_CHILD = Path(__file__).with_name("fake_child.py")
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
+"""A guard against hangs, which a busy machine never reaches."""
 
 Value = TypeVar("Value")
 

@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.helpers.processes import ROOT, environ, wait_for
+from tests.helpers.processes import PATIENCE_SECONDS, ROOT, environ, wait_for
 
 SCRIPT = ROOT / "tests" / "helpers" / "fake_product.py"
 
@@ -65,7 +65,9 @@ class Product:
         url = re.search(r"metrics +(http://\S+)/metrics", self.banner())
         assert url is not None
         try:
-            with urllib.request.urlopen(url[1] + path, timeout=10) as answer:
+            with urllib.request.urlopen(
+                url[1] + path, timeout=PATIENCE_SECONDS
+            ) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refusal:
             with refusal:
@@ -93,11 +95,13 @@ class Product:
 
     def ask_worker(self) -> int:
         """Connect to the data port; give the worker's process id, which is what the fake answers."""
-        with socket.create_connection(self.address(), timeout=20) as connection:
+        with socket.create_connection(
+            self.address(), timeout=PATIENCE_SECONDS
+        ) as connection:
             return int(connection.makefile().readline())
 
     def ended(self) -> int:
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def said(self) -> str:
         return self.stderr.read_text()
@@ -108,7 +112,7 @@ class Product:
             if self.process.poll() is None:
                 self.process.send_signal(number)
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -144,7 +144,7 @@ async def process(settings: Settings) -> AsyncIterator[Proxy]:
     )
     try:
         assert worker.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_SECONDS):
             assert (await worker.stdout.readline()).strip() == b"ready"
         yield Proxy(listener.getsockname()[1], data_dir, pid=worker.pid)
     finally:
@@ -156,7 +156,7 @@ async def _end(worker: asyncio.subprocess.Process) -> None:
     assert worker.stdin is not None
     worker.stdin.close()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             await worker.wait()
     except TimeoutError:
         worker.kill()

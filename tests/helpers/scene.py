@@ -182,7 +182,7 @@ def _advised() -> bytes:
 
 
 def _get(stack: Stack, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", stack.product.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", stack.product.port, timeout=60)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

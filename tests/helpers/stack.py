@@ -17,7 +17,7 @@ from typing import Any
 from tests.helpers.installation import Installation, tacho
 from tests.helpers.origin import Handler, RawOrigin
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 @contextmanager

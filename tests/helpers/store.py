@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.helpers.processes import environ, wait_for
+from tests.helpers.processes import PATIENCE_SECONDS, environ, wait_for
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class StoreProcess:
         if process.poll() is None:
             process.send_signal(number)
         try:
-            process.wait(20)
+            process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
         _, errors = process.communicate()
@@ -126,7 +126,7 @@ class StoreProcess:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         host, port = self.address
-        connection = http.client.HTTPConnection(host, port, timeout=20)
+        connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
         try:
             connection.request(method, target, body, dict(headers or {}))
             response = connection.getresponse()

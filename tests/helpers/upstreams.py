@@ -13,7 +13,10 @@ from proxy.forward.upstream import UpstreamConnection
 from tests.helpers.origin import RawOrigin
 
 LIMITS = Limits(
-    connect_seconds=5.0, first_byte_seconds=5.0, idle_seconds=5.0, max_head_bytes=4096
+    connect_seconds=60.0,
+    first_byte_seconds=60.0,
+    idle_seconds=60.0,
+    max_head_bytes=4096,
 )
 
 
@@ -42,8 +45,8 @@ async def asked(
 
 async def whole(connection: UpstreamConnection) -> bytes:
     """Read the answer's body to its end."""
-    await connection.head(5.0)
+    await connection.head(60.0)
     body = b""
-    while piece := await connection.read(5.0):
+    while piece := await connection.read(60.0):
         body += piece
     return body

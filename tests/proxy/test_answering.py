@@ -1,18 +1,20 @@
 """What an answer says and what the agent gets of it: the endpoint of an old MCP server, and edits that fail."""
 
+import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from proxy.answering import Answer
 from proxy.config import RouteSettings
-from proxy.http.sse_endpoint import SseEndpoint
+from proxy.http.sse_endpoint import CAP_BYTES, SseEndpoint
 from proxy.meter.inject import Stripper
 from tests.helpers import sse
-from tests.helpers.origin import RawOrigin, always
+from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.pipelines import Piped, Told, make_desk, piped
 from tests.helpers.proxy import settings_for
-from tests.helpers.wire import LAST_CHUNK, chunk, request, response
+from tests.helpers.wire import LAST_CHUNK, STREAM_HEAD, chunk, request, response
 
 EVENTS = (b"Content-Type", b"text/event-stream")
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -91,6 +93,92 @@ async def test_an_endpoint_outside_of_the_route_is_told_of_in_an_event(
     )
 
 
+async def test_an_endpoint_that_is_too_long_is_told_of_in_an_event(
+    origin: RawOrigin, data_dir: Any
+):
+    said = b"event: endpoint\ndata: /mcp/m?%b\n\n" % (b"x" * CAP_BYTES)
+    origin.handler = always(response(said, EVENTS))
+    async with piped(settings(data_dir, origin)) as made:
+        assert await called(made) == said
+    assert [event.reason for event in made.told.notes] == ["too_long"]
+
+
+@pytest.mark.parametrize("names", [False, True])
+async def test_a_drain_waits_for_a_stream_only_if_answers_come_on_it(
+    names: bool, origin: RawOrigin, data_dir: Any
+):
+    async def handler(exchange: Exchange) -> None:
+        await exchange.send(STREAM_HEAD, chunk(SAID if names else b": hi\n\n"))
+        await asyncio.sleep(60)
+
+    origin.handler = handler
+    async with (
+        piped(settings(data_dir, origin)) as made,
+        await made.port.connect() as client,
+    ):
+        await client.send(ASK)
+        await client.head()
+        assert b": hi" in await client.chunk()
+        began = monotonic()
+        await made.port.port.drain(0.5)
+        assert (monotonic() - began >= 0.5) is names
+
+
+POST = request(b"/run/r1/tickets/tools", method=b"POST", body=b"{}")
+PLACES = {
+    "a path": (b"/mcp/tools/", b"/run/r1/tickets/tools/"),
+    "a path beyond the route": (b"/other", b"/other"),
+    "a relative one": (b"tools/", b"tools/"),
+    "another host": (b"https://login.test/", b"https://login.test/"),
+}
+
+
+@pytest.mark.parametrize(("said", "told"), PLACES.values(), ids=PLACES.keys())
+async def test_a_redirect_within_an_mcp_server_leads_back_here(
+    said: bytes, told: bytes, origin: RawOrigin, data_dir: Any
+):
+    answer = response(b"", (b"Location", said), status=b"307 Temporary Redirect")
+    origin.handler = always(answer)
+    async with (
+        piped(settings(data_dir, origin)) as made,
+        await made.port.connect() as client,
+    ):
+        got = await client.call(POST)
+    assert (b"Location", told) in got.headers
+    ((_, closed, _),) = made.told.applied
+    assert ("redirect" in closed.altered) is (said != told)
+    assert made.told.faults == {}
+
+
+async def test_the_upstreams_own_url_leads_back_here(origin: RawOrigin, data_dir: Any):
+    url = f"http://127.0.0.1:{origin.port}/mcp/tools/?a=1".encode()
+    answer = response(b"", (b"Location", url), status=b"308 Permanent Redirect")
+    origin.handler = always(answer)
+    async with (
+        piped(settings(data_dir, origin)) as made,
+        await made.port.connect() as client,
+    ):
+        got = await client.call(POST)
+    assert (b"Location", b"/run/r1/tickets/tools/?a=1") in got.headers
+
+
+async def test_places_in_other_answers_and_on_other_routes_stay(
+    origin: RawOrigin, data_dir: Any
+):
+    place = (b"Location", b"/mcp/tools/")
+    url = origin.url + "/mcp"
+    for route, status in (
+        (RouteSettings(url, "mcp"), b"201 Created"),
+        (RouteSettings(url, "tool"), b"307 Temporary Redirect"),
+    ):
+        origin.handler = always(response(b"", place, status=status))
+        made_of = settings_for(data_dir / route.kind, origin, routes={"tickets": route})
+        async with piped(made_of) as made, await made.port.connect() as client:
+            assert place in (await client.call(POST)).headers
+        ((_, closed, _),) = made.told.applied
+        assert closed.altered == ("path_prefix",)
+
+
 EDITS = [
     pytest.param(SseEndpoint, ASK, ("path_prefix",), id="endpoint"),
     pytest.param(
@@ -125,7 +213,7 @@ async def test_an_edit_that_raises_costs_only_itself(
 
 
 def test_an_answer_that_has_not_begun_says_nothing():
-    answer = Answer(make_desk(Any, Told()), "", [], lambda: None)  # type: ignore[arg-type]  # no spool is needed
+    answer = Answer(make_desk(Any, Told()), "", [], lambda _: None)  # type: ignore[arg-type]  # no spool is needed
     assert (answer.terminal, answer.output_started, answer.incomplete) == (
         False,
         False,

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import environ, fake_argv, notes, wait_for
+from tests.helpers.processes import (
+    PATIENCE_SECONDS,
+    environ,
+    fake_argv,
+    notes,
+    wait_for,
+)
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -46,19 +52,19 @@ def test_a_signal_drains_and_ends_with_0(
     process = start()
     ready(process)
     process.send_signal(number)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert notes(tmp_path)[-2:] == ["fake stopping", "fake ended"]
 
 
 def test_a_second_signal_cuts_the_drain_short_and_ends_with_1(
     start: Start, tmp_path: Path
 ):
-    process = start("--busy-seconds", "60")
+    process = start("--busy-seconds", "3600")
     ready(process)
     process.terminate()
     wait_for(lambda: "fake stopping" in notes(tmp_path), "the drain")
     process.terminate()
-    assert process.wait(20) == 1
+    assert process.wait(PATIENCE_SECONDS) == 1
     assert notes(tmp_path)[-1] == "fake cut short"
 
 
@@ -69,7 +75,7 @@ def test_the_end_of_stdin_means_that_the_parent_is_gone(start: Start, tmp_path: 
     process.stdin.write(b"ignored")
     process.stdin.close()
     process.stdin = None
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert notes(tmp_path)[-1] == "fake ended"
 
 
@@ -83,7 +89,7 @@ def test_dev_null_as_stdin_says_nothing_about_a_parent(start: Start, tmp_path: P
 
 def test_a_start_error_is_one_line_and_status_3(start: Start):
     process = start("--refuse")
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 3
     assert said == b"tacho fake: the fake cannot start; give it no --refuse\n"
 
@@ -99,7 +105,7 @@ def test_settings_that_cannot_be_used_are_one_line_and_status_2():
         env=environ(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=20,
+        timeout=60,
     )
     assert (ended.returncode, ended.stderr) == (2, b"tacho fake: tenant: is bad\n")
 
@@ -120,7 +126,7 @@ def test_ready_into_a_closed_pipe_is_no_failure():
         env=environ(),
         stdin=subprocess.DEVNULL,
         stdout=writing,
-        timeout=20,
+        timeout=60,
     )
     os.close(writing)
     assert ended.returncode == 0
@@ -136,6 +142,6 @@ def test_the_loop_is_asyncios_own_where_there_is_no_uvloop():
         [sys.executable, "-P", "-c", script],
         env=environ(),
         capture_output=True,
-        timeout=20,
+        timeout=60,
     )
     assert ended.stdout == b"asyncio\n"

@@ -12,7 +12,7 @@ def test_the_module_runs_the_command():
         env=environ(),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert ended.returncode == 0
     assert ended.stdout.startswith("usage: tacho ")

@@ -68,6 +68,33 @@ async def test_usage_is_asked_for_and_the_agent_gets_what_it_would_have_got(
     assert recorded.close.request_bytes == len(seen.body)
 
 
+@pytest.mark.parametrize(
+    ("operation", "idle_seconds"), [("sse_stream", None), ("tools/call", 0.05)]
+)
+async def test_only_a_stream_that_waits_for_messages_may_be_silent(
+    operation: str, idle_seconds: float | None, origin: RawOrigin, data_dir: Path
+):
+    """The silence is longer than other streams may be silent."""
+
+    async def handler(exchange: Exchange) -> None:
+        await exchange.send(STREAM_HEAD)
+        await asyncio.sleep(0.2)
+        await exchange.send(chunk(b": ping\n\n"), LAST_CHUNK)
+
+    origin.handler = handler
+    tickets = RouteSettings(url=origin.url, kind="mcp", idle_timeout_seconds=0.05)
+    said = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}'
+    call = request(b"/tickets/mcp", method=b"POST", body=said)
+    ask = request(b"/tickets/mcp") if idle_seconds is None else call
+    settings = settings_for(data_dir, origin, routes={"tickets": tickets})
+    async with running(settings) as proxy, await proxy.connect() as client:
+        await client.send(ask)
+        await client.rest() if idle_seconds else await client.response()
+        recorded = await proxy.only()
+    assert recorded.open.operation == operation
+    assert (recorded.end.outcome == "completed") is (idle_seconds is None)
+
+
 async def test_only_length_and_coding_change_in_the_head(
     answering: RawOrigin, proxy: Proxy
 ):

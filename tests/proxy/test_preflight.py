@@ -24,7 +24,7 @@ def test_P11_aiohttp_without_its_c_parser_refuses_to_start_in_one_line(tmp_path)
         env=environ(AIOHTTP_NO_EXTENSIONS="1"),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert ended.returncode == 3
     assert ended.stderr.startswith("tacho: aiohttp runs without its C parser")

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from proxy.config import PriceRule, Settings, UnpricedSettings
+from proxy.errors import SettingsError
 from proxy.meter.prices import PriceTable
 from proxy.meter.rates import Billed
 from proxy.meter.terms import Place
@@ -87,3 +88,37 @@ def test_rules_and_assumed_rates_are_taken_as_they_were_written():
     unknown = book.price(Place("openai", "nobody-knows-this"), billed)
     assert unknown.price_version == "assumed-0.0000001-25"
     assert unknown.input == 10**5
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "rates"),
+    [
+        ("openai", "my-finetune", {"cache_read": 1.0}),
+        ("", "nobody-knows-*", {"cache_read": 1.0, "input_audio": 2.0}),
+        ("vllm", "qwen*", {"cache_read": 0.1}),
+        ("", "my-model", {"cache_read": 1.0, "web_searches_kcount": 5.0}),
+    ],
+)
+def test_a_rule_that_would_give_tokens_away_is_refused(
+    provider: str, model: str, rates: dict[str, float]
+):
+    rule = PriceRule(provider=provider, model=model, rates=rates)
+    with pytest.raises(SettingsError, match=r"prices\[0\]\.rates: names cache_read"):
+        build_book(Settings(prices=(rule,)), SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "rates"),
+    [
+        ("openai", "gpt-4o-2024-08-06", {"cache_read": 1.0}),
+        ("", "claude-sonnet-4-5", {"cache_read": 1.0}),
+        ("gemini", "gemini-2.5*", {"cache_read": 1.0}),
+        ("openai", "my-finetune", {"input": 1.0, "cache_read": 1.0}),
+        ("cohere", "rerank-9*", {"rerank_searches_kcount": 2.0}),
+    ],
+)
+def test_a_rule_may_change_what_a_table_knows_and_price_what_is_no_token(
+    provider: str, model: str, rates: dict[str, float]
+):
+    rule = PriceRule(provider=provider, model=model, rates=rates)
+    build_book(Settings(prices=(rule,)), SHIPPED)

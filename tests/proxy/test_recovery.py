@@ -75,9 +75,18 @@ def test_a_run_goes_on_with_its_next_step(tmp_path):
 )
 def test_a_response_that_was_billed_stays_so(tmp_path, close: Close, billed: list[str]):
     writer = Writer(tmp_path, "0" * 32)
-    writer.write(make_open("a1"), close, make_end("a1"))
+    opened = make_open("a1", dialect="openai_responses")
+    writer.write(opened, close, make_end("a1"))
     writer.die()
     assert successor(tmp_path).billed.ids() == billed
+
+
+def test_ids_of_what_is_never_asked_for_again_are_not_remembered(tmp_path):
+    writer = Writer(tmp_path, "0" * 32)
+    opened = make_open("a1", dialect="openai_chat")
+    writer.write(opened, make_close("a1", response_id="chatcmpl-1"), make_end("a1"))
+    writer.die()
+    assert successor(tmp_path).billed.ids() == []
 
 
 def dead(root: Path, name: str, *attempts: str) -> Path:

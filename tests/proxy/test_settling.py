@@ -7,6 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.meter.book import PriceBook, Unpriced
+from proxy.meter.prices import PriceTable
+from proxy.meter.terms import Change, Rule
 from proxy.model import (
     Ask,
     CostSource,
@@ -28,6 +30,7 @@ ANSWER = Reading(
     model="gpt-4o", usage=Usage(input=1_000_000, output=0), expects_terminal=True, terminal=True
 )  # fmt: skip
 NOTHING = Settlement()
+DOUBLED = (Rule(Change(factor="2")),)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +137,41 @@ def test_a_stored_response_is_settled_once():
     assert first.cost.total() == 2_500_000_000_000
     for _ in range(2):
         assert settler.settle(exchange(), again, answer, Outcome.COMPLETED) == NOTHING
+
+
+def test_an_estimate_stands_when_the_answer_is_asked_for_again():
+    settler = make_settler()
+    created = Ask("openai_responses", "responses", Kind.LLM, True, input_chars=400)
+    again = Ask("openai_responses", "responses_get", Kind.LLM, False)
+    cut = Reading(response_id="resp_1", expects_terminal=True, output_chars=40)
+    whole = Reading(model="gpt-4o", response_id="resp_1", usage=Usage(input=1_000))
+    first = settler.settle(exchange(), created, cut, Outcome.CLIENT_ABORT)
+    assert first.source is UsageSource.ESTIMATED
+    assert settler.settle(exchange(), again, whole, Outcome.COMPLETED) == NOTHING
+
+
+@pytest.mark.parametrize("dialect", ["openai_chat", "deferred_chat"])
+def test_a_completion_that_is_fetched_later_is_settled_with_the_answer_that_has_it(
+    dialect: str,
+):
+    settler = make_settler()
+    created = Ask(dialect, "chat", Kind.LLM, True, background=True, input_chars=400)
+    again = Ask("deferred_chat", "deferred_chat_get", Kind.LLM, False)
+    accepted = Reading(response_id="id-1", deferred=True)
+    whole = Reading(model="sonar", response_id="id-1", usage=Usage(input=1_000))
+    settled = settler.settle(exchange(), created, accepted, Outcome.COMPLETED)
+    assert settled == NOTHING
+    first = settler.settle(exchange(), again, whole, Outcome.COMPLETED)
+    assert first.usage == whole.usage
+    assert settler.settle(exchange(), again, whole, Outcome.COMPLETED) == NOTHING
+
+
+def test_a_call_is_priced_by_the_book_that_it_began_with():
+    settler = make_settler()
+    began, settler.book = settler.book, PriceBook(PriceTable.load(), DOUBLED)
+    for book, usd in ((began, 2.5), (None, 5.0)):
+        settled = settler.settle(exchange(), ASK, ANSWER, Outcome.COMPLETED, book)
+        assert settled.cost.total() == usd * 10**12
 
 
 def test_the_tier_that_was_asked_for_counts_where_the_answer_names_none(
@@ -317,8 +355,9 @@ def test_only_block_refuses_and_only_what_nobody_knows():
     table = make_settler().book.table
     for policy in ("assume", "allow", "block"):
         settler = make_settler(PriceBook(table, (), Unpriced(policy)))
-        assert bool(settler.refusal(OPEN, ask)) is (policy == "block")
-        assert settler.refusal(OPEN, ASK) == ""
+        book = settler.book
+        assert bool(settler.refusal(OPEN, ask, book)) is (policy == "block")
+        assert settler.refusal(OPEN, ASK, book) == ""
 
 
 def test_counted_answers_teach_the_estimates_of_later_ones():

@@ -29,7 +29,7 @@ from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import Proxy, process, running, settings_for
 from tests.helpers.records import until
 from tests.helpers.tls import CERTIFICATE, KEY, client_context
-from tests.helpers.wire import request, response
+from tests.helpers.wire import WAIT_SECONDS, request, response
 
 JSON = (b"Content-Type", b"application/json")
 CHAT = json.dumps(
@@ -231,11 +231,11 @@ async def test_a_reload_takes_new_routes(
     assert counted(worker.telemetry, "tacho_config_reload_success") == {(): 1}
 
 
-BAD = ["routes: [", "nonsense: 1", "routes: {r: {url: 'ftp://x'}}", "clients: {c: {key_env: NOT_SET}}"]  # fmt: skip
+BAD = ["routes: [", "nonsense: 1", "routes: {r: {url: 'ftp://x'}}", "clients: {c: {key_env: NOT_SET}}", "prices: [{model: mine, rates: {cache_read: 1}}]"]  # fmt: skip
 
 
 @pytest.mark.blocking_allowed  # as above
-@pytest.mark.parametrize("text", BAD, ids=["syntax", "key", "url", "variable"])
+@pytest.mark.parametrize("text", BAD, ids=["syntax", "key", "url", "variable", "price"])
 async def test_a_bad_file_keeps_the_old_routes_and_is_told(
     text: str, proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
@@ -280,6 +280,33 @@ async def test_a_reload_takes_new_prices_and_a_broken_table_keeps_the_old_one(
 
 
 @pytest.mark.blocking_allowed  # as above
+async def test_a_call_under_way_keeps_the_prices_that_it_began_with(
+    origin: RawOrigin, data_dir: Path, tmp_path: Path
+):
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def handler(exchange: Exchange) -> None:
+        reached.set()
+        await go.wait()
+        await exchange.send(response(CHAT, JSON))
+
+    origin.handler = handler
+    rules = tmp_path / "rules.yaml"
+    routes = f"routes: {{openai: {{url: '{origin.url}'}}}}"
+    rules.write_text(f"{routes}\nprices: [{{multiply: 2}}]")
+    async with running(settings_for(data_dir, origin)) as proxy:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(proxy.call(sse.openai_ask(stream=False)))
+            await reached.wait()
+            worker_of(proxy).reload(str(rules))
+            go.set()
+        await proxy.call(sse.openai_ask(stream=False))
+        first, second = [each.close.cost for each in await proxy.ended(2)]
+    assert first.input is not None
+    assert second.input == 2 * first.input
+
+
+@pytest.mark.blocking_allowed  # as above
 async def test_a_reload_leaves_what_needs_a_restart(
     origin: RawOrigin, proxy: Proxy, tmp_path: Path
 ):
@@ -302,7 +329,7 @@ async def test_a_process_reloads_the_file_that_it_was_started_with(
         (data_dir.parent / "settings.yaml").write_bytes(msgspec.json.encode(changed))
         os.kill(proxy.pid, signal.SIGHUP)
         statuses = [(await proxy.call(request(b"/new/x"))).status]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             while statuses[-1] == 404:
                 statuses.append((await proxy.call(request(b"/new/x"))).status)
         assert statuses[-1] == 200

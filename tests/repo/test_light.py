@@ -37,6 +37,13 @@ def test_help_does_not_import(package, imported_for_help):
     assert package not in imported_for_help
 
 
+@pytest.mark.parametrize("command", ["run", "runs", "show"])
+def test_what_must_be_quick_imports_no_http_stack(command):
+    parts = f"from proxy.cli import {command}, open_store, questions, quick_status"
+    modules = _python("-c", f"{parts}; import sys; print(*sys.modules)").stdout.split()
+    assert not {"aiohttp", "asyncio", "chdb"} & {*modules}
+
+
 @pytest.mark.parametrize(
     "package",
     [

@@ -37,6 +37,7 @@ class _Request(msgspec.Struct):
     stream: Any = None
     stream_options: _StreamOptions | None = None
     max_tokens: Any = None
+    n: Any = None
     message: msgspec.Raw = msgspec.Raw()
     messages: msgspec.Raw = msgspec.Raw()
     chat_history: msgspec.Raw = msgspec.Raw()
@@ -130,6 +131,7 @@ class CohereV1:
             includes_usage=asks.flag(options.include_usage),
             input_chars=asks.prompt_chars(*prompt) + len(said.tools),
             max_output_tokens=lenient.count(said.max_tokens),
+            choices=lenient.count(said.n) or 1,
         )
 
     def reader(self, ask: Ask, head: Head) -> Reader:
@@ -141,7 +143,7 @@ class _Family:
     def __init__(self, status: int, ask: Ask) -> None:
         self.draft = Draft(status)
         self.streams = False
-        self._choices = Choices(self.draft)
+        self._choices = Choices(self.draft, ask.choices)
         self._usage_follows = ask.includes_usage is True or not ask.model
 
     def plain(self, line: bytes) -> bool:

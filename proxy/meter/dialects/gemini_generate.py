@@ -86,6 +86,7 @@ class GeminiGenerate:
             return replace(ask, model=operation.model, stream=operation.stream)
         config = lenient.table(said.config or said.config_) or {}
         limit = config.get("maxOutputTokens", config.get("max_output_tokens"))
+        choices = config.get("candidateCount", config.get("candidate_count"))
         prompt = (said.system or said.system_, said.contents)
         return Ask(
             dialect=self.name,
@@ -101,6 +102,7 @@ class GeminiGenerate:
                 for member in prompt
             ),
             max_output_tokens=lenient.count(limit),
+            choices=lenient.count(choices) or 1,
         )
 
     def reader(self, ask: Ask, head: Head) -> Reader:
@@ -108,7 +110,7 @@ class GeminiGenerate:
         if ask.operation != GENERATE.name:
             return unmetered(head.status)
         return GeminiReader(
-            partial(GeminiAnswer, ask.model, head.status),
+            partial(GeminiAnswer, ask.model, ask.choices, head.status),
             head.status,
             head.content_type,
         )

@@ -112,6 +112,8 @@ class _Family:
             self.draft.fail(lenient.value(msgspec.Raw(data)))
         else:
             self.document(data)
+            # A stream is `in_progress` until its end; who lost it need not come and ask.
+            self.draft.deferred = False
 
     def document(self, body: bytes) -> None:
         draft = self.draft
@@ -123,6 +125,7 @@ class _Family:
             draft.output.add(said.delta)
         elif said.object == "thread.run.step.delta":
             draft.output_started = True
+            draft.output.add(_written(said.delta))
         elif said.object == "thread.run":
             self._take_run(said)
 
@@ -135,3 +138,14 @@ class _Family:
         draft.finish_reason = "" if status in _PENDING else status
         if status == "failed":
             draft.fault = faults.classify(200, lenient.value(said.last_error))
+
+
+def _written(delta: Any) -> list[str]:
+    """Give what the model itself wrote in a step: code and arguments, not what came of them."""
+    found: list[str] = []
+    for call in lenient.items(lenient.member(delta, "step_details").get("tool_calls")):
+        found.append(
+            lenient.text(lenient.member(call, "code_interpreter").get("input"))
+        )
+        found.append(lenient.text(lenient.member(call, "function").get("arguments")))
+    return list(filter(None, found))

@@ -24,6 +24,8 @@ from proxy.model import Ask, Kind
 
 _AGENTS = "/v1/agents/completions"
 """Mistral's agents speak the same language."""
+_LATER = "/async"
+"""Perplexity's are another family: their answers are fetched."""
 
 CHAT = Operation("chat", Kind.LLM, is_step=True, buffered=True)
 STORED = Operation("stored_chat", Kind.LLM, is_step=False, buffered=False)
@@ -39,6 +41,7 @@ class _Request(msgspec.Struct):
     stream: Any = None
     stream_options: _StreamOptions | None = None
     service_tier: Any = None
+    deferred: Any = None
     max_completion_tokens: Any = None
     max_tokens: Any = None
     messages: msgspec.Raw = msgspec.Raw()
@@ -115,8 +118,8 @@ class OpenAIChat:
         path = path.rstrip("/")
         if path.endswith(_AGENTS):
             return CHAT if method == "POST" else None
-        _, found, tail = path.rpartition("/chat/completions")
-        if not found or (tail and not tail.startswith("/")):
+        base, found, tail = path.rpartition("/chat/completions")
+        if not found or (tail and not tail.startswith("/")) or base.endswith(_LATER):
             return None
         if method != "POST" or tail:
             return STORED
@@ -139,6 +142,7 @@ class OpenAIChat:
             model=lenient.text(said.model) or operation.model,
             stream=said.stream is True,
             includes_usage=asks.flag(options.include_usage),
+            background=said.deferred is True,
             service_tier=lenient.text(said.service_tier),
             input_chars=asks.prompt_chars(said.messages) + len(said.tools),
             max_output_tokens=lenient.count(said.max_tokens)
@@ -151,13 +155,17 @@ class OpenAIChat:
         if ask.operation != CHAT.name:
             return unmetered(head.status)
         return AnswerReader(
-            partial(_Family, head.status), head.status, head.content_type
+            partial(_Family, head.status, ask.background),
+            head.status,
+            head.content_type,
         )
 
 
 class _Family:
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, later: bool) -> None:
         self.draft = Draft(status)
+        self._later = later
+        """The answer is to be fetched later (xAI): this one only says how."""
         self._counted = False
         """A usage object has come: timings say nothing new."""
         self._deltas = PlainDeltas(self.draft.skimmer)
@@ -184,6 +192,7 @@ class _Family:
             lenient.load(_CHOICES, said.choices) if said.choices else None
         ) or ():
             self._take_choice(choice, choice.message)
+        self.draft.deferred = self._later and self.draft.usage is None
 
     def _take_facts(self, said: _Answer, whole: bytes) -> bool:
         """Take what stands beside the choices, and say whether that included usage."""
@@ -217,7 +226,7 @@ class _Family:
         draft.output.add(message.content)
         draft.output.add(message.refusal)
         draft.reasoning.add(message.reasoning_content or message.reasoning)
-        if _has_citation(message.annotations):
+        if message.annotations and _has_citation(message.annotations):
             draft.server_tool_uses.setdefault("web_search", 1)
         if message.function_call is not None:
             self._take_call(

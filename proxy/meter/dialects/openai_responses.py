@@ -65,7 +65,7 @@ _DELTA = b'"delta":"'
 _TEXT_HEAD = _TEXT_EVENT + b"\n" + _TEXT_LINE
 _texts = partial(
     skim.matching,
-    re.compile(rb'"delta":"([^"\\\n]*(?:\\.[^"\\\n]*)*)"(?=[,}])').findall,
+    re.compile(rb'"delta":"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"[,}]').findall,
 )
 _BACKSLASH = 0x5C
 

@@ -4,10 +4,8 @@ import signal
 import socket
 from pathlib import Path
 
-import pytest
-
 from proxy.control_client import ControlClient
-from tests.helpers.processes import wait_for
+from tests.helpers.processes import PATIENCE_SECONDS, wait_for
 from tests.helpers.store import StoreProcess, open_store
 
 
@@ -15,18 +13,18 @@ async def test_status_names_the_real_address_and_health_is_good(
     store: StoreProcess,
 ) -> None:
     client = ControlClient(store.data_dir, "store")
-    assert await client.healthy(5.0)
-    status = await client.status(5.0)
+    assert await client.healthy(PATIENCE_SECONDS)
+    status = await client.status(PATIENCE_SECONDS)
     assert status["address"].startswith("127.0.0.1:")
     assert int(status["address"].partition(":")[2]) > 0
-    assert await client.metrics(5.0) == b"\x90"
+    assert await client.metrics(PATIENCE_SECONDS) == b"\x90"
 
 
 def test_a_second_store_on_the_same_path_says_why_it_does_not_start(
     store: StoreProcess,
 ) -> None:
     second = StoreProcess(store.data_dir).launch("--wait", "0.1")
-    second.process.wait(20)
+    second.process.wait(PATIENCE_SECONDS)
     status, said = second.end()
     assert status == 3
     assert said.splitlines()[-1].startswith("tacho store: ")
@@ -34,7 +32,6 @@ def test_a_second_store_on_the_same_path_says_why_it_does_not_start(
     assert store.ask("SELECT 1").text == "1\n"
 
 
-@pytest.mark.timeout(60)
 def test_a_store_that_waits_takes_over_with_all_rows(tmp_path: Path) -> None:
     first = open_store(tmp_path)
     first.write("INSERT INTO prices (model) SELECT 'kept'")
@@ -50,17 +47,15 @@ def test_a_store_that_waits_takes_over_with_all_rows(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "store.address").exists()
 
 
-@pytest.mark.timeout(60)
 def test_a_store_whose_parent_is_gone_ends(tmp_path: Path) -> None:
     running = open_store(tmp_path)
     assert running.process.stdin is not None
     running.process.stdin.close()
-    assert running.process.wait(20) == 0
+    assert running.process.wait(PATIENCE_SECONDS) == 0
     running.process.stdin = None
     running.end()
 
 
-@pytest.mark.timeout(60)
 def test_a_stop_cancels_queries_that_would_take_for_ever(tmp_path: Path) -> None:
     running = open_store(tmp_path)
     host, port = running.address
@@ -79,13 +74,12 @@ def test_a_stop_cancels_queries_that_would_take_for_ever(tmp_path: Path) -> None
 def test_a_port_in_use_is_one_line(store: StoreProcess, tmp_path: Path) -> None:
     host, port = store.address
     other = StoreProcess(tmp_path).launch("--listen", f"{host}:{port}")
-    other.process.wait(20)
+    other.process.wait(PATIENCE_SECONDS)
     status, said = other.end()
     assert status == 3
     assert "cannot listen on" in said
 
 
-@pytest.mark.timeout(60)
 def test_killed_in_the_middle_it_opens_again(tmp_path: Path) -> None:
     running = open_store(tmp_path)
     running.write("INSERT INTO prices (model) SELECT 'kept'")

@@ -14,7 +14,7 @@ from proxy.forward.failures import (
 )
 from proxy.forward.http1 import Framing
 from tests.helpers.port import reply, serving
-from tests.helpers.wire import LAST_CHUNK, CutError, chunk, request
+from tests.helpers.wire import LAST_CHUNK, WAIT_SECONDS, CutError, chunk, request
 
 FIRST = b"GET /a HTTP/1.0\r\n\r\n"
 KEPT = b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
@@ -119,7 +119,7 @@ async def test_an_answer_is_framed_as_its_upstream_did_where_the_agent_can_read_
     async with serving(handler) as port, await port.connect() as client:
         await client.send(sent)
         if kept:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(WAIT_SECONDS):
                 assert await client.reader.readexactly(len(answer)) == answer
             await client.send(FIRST)
             assert (await client.rest()).startswith(b"HTTP/1.1 200 ")
@@ -241,7 +241,7 @@ async def test_an_agent_that_reads_nothing_stalls_its_answer_for_so_long_only():
     async with (
         serving(handler, write_stall_seconds=0.05) as port,
         await port.connect(receive_buffer=4096) as client,
-        asyncio.timeout(10),
+        asyncio.timeout(WAIT_SECONDS),
     ):
         await client.send(request(b"/a"))
         await stalled.wait()
@@ -261,7 +261,7 @@ async def test_an_agent_that_leaves_while_it_is_written_to_is_gone():
     async with (
         serving(handler) as port,
         await port.connect(receive_buffer=4096) as client,
-        asyncio.timeout(10),
+        asyncio.timeout(WAIT_SECONDS),
     ):
         await client.send(request(b"/a"))
         await client.head()

@@ -12,7 +12,7 @@ from proxy.forward.origin import Origin
 from tests.helpers.egress import Egress
 from tests.helpers.origin import RawOrigin
 from tests.helpers.tls import AUTHORITY, OTHER_AUTHORITY, TlsFront, pump_both
-from tests.helpers.wire import response
+from tests.helpers.wire import WAIT_SECONDS, response
 
 
 class Peer(asyncio.Protocol):
@@ -37,7 +37,7 @@ class Peer(asyncio.Protocol):
 
 async def ask(connector: Connector, origin: Origin) -> bytes:
     peer = Peer()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         await connector.connect(origin, lambda: peer)
         await peer.ended.wait()
     return peer.answer

@@ -15,7 +15,14 @@ from tests.helpers.counted import attempts
 from tests.helpers.origin import Exchange, RawOrigin
 from tests.helpers.proxy import assert_is_our_error, running, settings_for
 from tests.helpers.records import until
-from tests.helpers.wire import LAST_CHUNK, CutError, chunk, request, response
+from tests.helpers.wire import (
+    LAST_CHUNK,
+    WAIT_SECONDS,
+    CutError,
+    chunk,
+    request,
+    response,
+)
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
@@ -193,7 +200,7 @@ async def test_an_agent_that_leaves_ends_the_upstreams_connection_and_is_to_blam
 
     origin.handler, origin.eager_body = handler, False
     async with running(settings_for(data_dir, origin)) as proxy:
-        async with asyncio.timeout(10), await proxy.connect() as client:
+        async with asyncio.timeout(WAIT_SECONDS), await proxy.connect() as client:
             await client.send(sent)
             await asked.wait()
             if answer:

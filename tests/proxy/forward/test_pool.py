@@ -14,7 +14,7 @@ from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.records import until
 from tests.helpers.tls import AUTHORITY, OTHER_AUTHORITY, TlsFront
 from tests.helpers.upstreams import LIMITS, address, asked, limits, make_pool, whole
-from tests.helpers.wire import response
+from tests.helpers.wire import WAIT_SECONDS, response
 
 
 async def used(pool: Pool, origin: RawOrigin) -> None:
@@ -113,7 +113,7 @@ async def test_a_connection_that_is_not_fit_for_more_is_dropped(
     origin.handler = handler
     pool = make_pool()
     await used(pool, origin)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS):
         await dropped.wait()
     origin.handler = always(response(b"ok"))
     await used(pool, origin)
@@ -248,7 +248,7 @@ async def test_a_handshake_that_takes_too_long_is_a_connect_timeout():
         error = await failure(Origin("127.0.0.1", port, True, AUTHORITY), 0.05)
         assert error.error_type is ErrorType.CONNECT_TIMEOUT
         assert "0.05 s" in str(error)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             await left.wait()
 
 
@@ -267,7 +267,7 @@ async def test_whoever_gives_up_while_connecting_leaves_nothing_open():
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         found = Origin("127.0.0.1", port, True, AUTHORITY)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as group:
             take = group.create_task(make_pool().take(found, LIMITS))
             await hello.wait()
             take.cancel()

@@ -13,7 +13,7 @@ from tests.helpers.origin import Exchange, RawOrigin
 from tests.helpers.proxy import Proxy, assert_is_our_error, running, settings_for
 from tests.helpers.records import read_spool
 from tests.helpers.tls import OTHER_AUTHORITY, TlsFront
-from tests.helpers.wire import LAST_CHUNK, chunk, request, response
+from tests.helpers.wire import LAST_CHUNK, WAIT_SECONDS, chunk, request, response
 
 UP = "upstream_error"
 BIG = bytes(range(256)) * 1024
@@ -31,7 +31,7 @@ async def test_a_body_is_passed_on_while_it_comes(origin: RawOrigin, proxy: Prox
 
     origin.handler = handler
     head = request(b"/t/x", (b"Content-Length", b"7"), method=b"POST")
-    async with asyncio.timeout(10), await proxy.connect() as client:
+    async with asyncio.timeout(WAIT_SECONDS), await proxy.connect() as client:
         await client.send(head + b"one")
         assert await heard.get() == b"one"
         await client.send(b"more")

@@ -10,19 +10,21 @@ from proxy.forward.http1 import Framing
 from tests.helpers.client import RawClient
 from tests.helpers.port import Port, reply, serving
 from tests.helpers.tls import client_context, server_context
-from tests.helpers.wire import LAST_CHUNK, request
+from tests.helpers.wire import LAST_CHUNK, WAIT_SECONDS, request
 
 
 class Held:
     """A handler that begins a stream and ends it when it may."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, endless: bool = False) -> None:
+        self.endless = endless
         self.reached = asyncio.Event()
         self.go = asyncio.Event()
         self.overdue: bool | None = None
 
     async def __call__(self, agent: Agent) -> None:
         agent.start(200, b"OK", [], Framing.CHUNKED)
+        agent.endless = lambda: self.endless
         self.reached.set()
         try:
             await self.go.wait()
@@ -35,7 +37,7 @@ class Held:
 async def begun(port: Port, held: Held) -> RawClient:
     client = await port.connect()
     await client.send(request(b"/a"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS):
         await held.reached.wait()
     return client
 
@@ -97,10 +99,19 @@ async def test_a_drain_whose_time_is_over_cuts_what_is_left():
         assert LAST_CHUNK not in await client.rest()
 
 
+async def test_a_stream_without_an_end_does_not_hold_a_drain():
+    held = Held(endless=True)
+    async with serving(held) as port, await begun(port, held) as client:
+        async with asyncio.timeout(5):
+            await port.port.drain(60)
+        assert held.overdue is True
+        assert LAST_CHUNK not in await client.rest()
+
+
 async def test_an_idle_connection_does_not_hold_a_drain():
     async with serving(reply) as port, await port.connect() as client:
         await client.call(request(b"/a"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             await port.port.drain(60)
         assert await client.rest() == b""
 

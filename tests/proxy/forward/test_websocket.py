@@ -8,11 +8,11 @@ from tests.helpers.counted import attempts
 from tests.helpers.origin import Exchange, RawOrigin
 from tests.helpers.proxy import Proxy, assert_is_our_error
 from tests.helpers.websocket import HANDSHAKE, accept, frame, upgraded
-from tests.helpers.wire import request
+from tests.helpers.wire import WAIT_SECONDS, request
 
 
 async def exactly(reader: asyncio.StreamReader, size: int) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         return await reader.readexactly(size)
 
 
@@ -85,7 +85,7 @@ async def test_the_upstreams_half_close_reaches_the_agent_which_may_go_on(
         assert await client.rest() == b"done"
         await client.send(b"one more thing")
         client.finish()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             assert await heard == b"one more thing"
     assert (await proxy.only()).end.outcome == "completed"
 
@@ -120,7 +120,7 @@ async def test_an_agent_that_resets_ends_the_upstreams_connection(
     async with await proxy.connect() as client:
         await upgraded(client)
         client.reset()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             await gone.wait()
     assert (await proxy.only()).end.outcome == "client_abort"
     assert attempts(proxy.worker) == {("ws", "client_abort"): 1}

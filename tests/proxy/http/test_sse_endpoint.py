@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.http.base_url import parse_base_url
+from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import CAP_BYTES, SseEndpoint
 
 BASE = "http://tickets.internal:8080/api"
@@ -13,7 +14,7 @@ BASE = "http://tickets.internal:8080/api"
 def rewriter(
     base: str = BASE, agent: bytes = b"/run/r1/tickets/sse", upstream: str = "/api/sse"
 ) -> SseEndpoint:
-    return SseEndpoint(parse_base_url(base), agent, upstream)
+    return SseEndpoint(LeadingBack(parse_base_url(base), agent, upstream))
 
 
 def event(data: str) -> bytes:
@@ -96,6 +97,7 @@ def test_an_endpoint_that_would_lose_the_route_gets_its_prefix(
     made = rewriter(base, agent, upstream)
     assert passed(made, event(said)) == event(told)
     assert (made.rewritten, made.unreachable) == (True, False)
+    assert (made.named, made.too_long) == (True, False)
 
 
 @pytest.mark.parametrize(("agent", "upstream", "said"), LEFT)
@@ -149,6 +151,41 @@ def test_a_stream_that_begins_otherwise_passes_at_once(start: bytes):
     assert made.over
     assert not made.rewritten
     assert made.feed(event("/api/m")) == event("/api/m")
+
+
+LONG = [
+    pytest.param(event("/api/m?" + "x" * CAP_BYTES), id="an endpoint"),
+    pytest.param(b"x" * (CAP_BYTES + 1) + b"\n" + event("/api/m"), id="a line"),
+]
+
+
+@pytest.mark.parametrize("stream", LONG)
+@pytest.mark.parametrize("size", [1, 100, CAP_BYTES, 1 << 20])
+def test_what_is_too_long_passes_and_is_told_of_however_it_is_cut(
+    stream: bytes, size: int
+):
+    made = rewriter()
+    chunks = (stream[at : at + size] for at in range(0, len(stream), size))
+    assert passed(made, *chunks) == stream
+    assert (made.too_long, made.rewritten, made.named) == (True, False, False)
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 20])
+def test_it_does_not_matter_how_much_comes_with_an_endpoint(size: int):
+    before = b": ping\n\n" * CAP_BYTES
+    after = b"event: message\ndata: {}\n\n" * CAP_BYTES
+    stream = before + event("/api/m") + after
+    made = rewriter()
+    chunks = (stream[at : at + size] for at in range(0, len(stream), size))
+    told = before + event("/run/r1/tickets/m") + after
+    assert passed(made, *chunks) == told
+    assert not made.too_long
+
+
+def test_a_message_without_name_is_not_too_long():
+    made = rewriter()
+    assert made.feed(b'data: {"a":"' + b"x" * CAP_BYTES)
+    assert (made.over, made.too_long) == (True, False)
 
 
 def test_what_comes_before_the_data_is_not_held():

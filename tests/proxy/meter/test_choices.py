@@ -62,6 +62,14 @@ def test_all_choices_that_began_must_finish():
     assert choices.finished
 
 
+def test_all_choices_that_were_asked_for_must_finish():
+    choices = Choices(Draft(200), 2)
+    choices.take(raw([{"index": 0, "finish_reason": "stop"}]))
+    assert not choices.finished
+    choices.take(raw([{"index": 1, "finish_reason": "stop"}]))
+    assert choices.finished
+
+
 @pytest.mark.parametrize(("said", "count"), [(None, None), ([], 0)])
 def test_an_empty_list_is_not_none(said: object, count: int | None):
     assert Choices(Draft(200)).take(raw(said)) == count

@@ -232,3 +232,18 @@ def test_earlier_answers_correct_input_and_output():
     usage, _ = settle(ASK, said(), 200, False, 0, Taught(input=2.0, output=1.5))
     assert usage.input == pytest.approx(2 * (plain.input or 0), rel=0.01)
     assert usage.output == pytest.approx(1.5 * (plain.output or 0), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("told", "booked"),
+    [(None, 10), (1, 10), (7, 10), (8, 8), (11, 11)],
+    ids=["nothing", "a beginning", "an earlier count", "nearly the guess", "more"],
+)
+def test_a_count_that_arrived_with_the_text_is_no_matter_for_guesses(told, booked):
+    reading = cut(usage=Usage(input=1, output=told), output_chars=40)
+    assert settled(reading)[0].output == booked
+
+
+def test_several_choices_may_have_more_tokens_than_the_limit_of_one():
+    reading = cut(output_chars=90, output_text="word " * 18, output_deltas=20)
+    assert settled(reading, ask(max_output_tokens=10))[0].output == 20

@@ -149,6 +149,33 @@ def test_all_candidates_must_have_finished():
     assert tee.reading().output_chars == 4
 
 
+@pytest.mark.parametrize("name", ["candidateCount", "candidate_count"])
+def test_candidates_may_come_one_after_the_other(name: str):
+    request = dumps({"contents": [], "generationConfig": {name: 2}})
+    one, two = (
+        {
+            "candidates": [{"index": index, "finishReason": "STOP"}],
+            **used(3, 4 + 5 * index),
+        }
+        for index in range(2)
+    )
+    tee = tee_for(STREAM, request=request)
+    ended = []
+    for chunk_of_one in (one, two):
+        tee.feed(data(chunk_of_one))
+        # If the body ends after the first, nothing is missing all the same.
+        ended.append((tee.terminal, tee.reading().terminal))
+    assert ended == [(False, True), (True, True)]
+    assert tee.reading().usage == Usage(input=3, output=9)
+
+
+def test_a_prompt_that_was_blocked_has_no_candidates_to_wait_for():
+    request = dumps({"contents": [], "generationConfig": {"candidateCount": 2}})
+    tee = tee_for(STREAM, request=request)
+    tee.feed(data({"promptFeedback": {"blockReason": "SAFETY"}, **used(3)}))
+    assert tee.terminal
+
+
 def test_a_stream_cut_short_keeps_what_was_counted():
     reading = read(STREAM, data(*CHUNKS[:2]))
     assert reading.usage == Usage(input=11, output=2, reasoning=6)

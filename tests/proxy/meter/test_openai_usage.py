@@ -68,6 +68,7 @@ XAI = {
     "prompt_tokens_details": {"cached_tokens": 6, "text_tokens": 32},
     "completion_tokens_details": {"reasoning_tokens": 94},
 }
+CONNECTED = {"prompt_tokens": 188, "completion_tokens": 55, "connector_tokens": 7112}
 GEMINI_COMPATIBLE = {"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109}
 PERPLEXITY = {
     "prompt_tokens": 33,
@@ -91,6 +92,12 @@ PERPLEXITY = {
         pytest.param({**GEMINI_COMPATIBLE, "completion_tokens_details": {"reasoning_tokens": 5}}, Usage(input=35, output=12, reasoning=62), id="partly said"),
         pytest.param({**GEMINI_COMPATIBLE, "total_tokens": 48, "completion_tokens_details": {"reasoning_tokens": 5}}, Usage(input=35, output=8, reasoning=5), id="mostly inside"),
         pytest.param({"prompt_tokens": 5, "total_tokens": 9}, Usage(input=5), id="input only"),
+        pytest.param({"completion_tokens": 5, "total_tokens": 25}, Usage(output=5), id="output only"),
+        pytest.param({**CONNECTED, "total_tokens": 7355}, Usage(input=7300, output=55), id="connectors beside the input"),
+        pytest.param({**CONNECTED, "total_tokens": 7360}, Usage(input=7300, output=55, reasoning=5), id="and something hidden"),
+        pytest.param({**CONNECTED, "total_tokens": 243}, Usage(input=188, output=55), id="connectors inside of the input"),
+        pytest.param(CONNECTED, Usage(input=188, output=55), id="connectors without a total"),
+        pytest.param({"completion_tokens": 5, "connector_tokens": 7}, Usage(output=5), id="connectors alone"),
         pytest.param(PERPLEXITY, Usage(input=33, output=27179, reasoning=73997), id="beside the total"),
         pytest.param({"prompt_tokens": 3, "completion_tokens": 9, "num_search_queries": 1, "completion_tokens_details": {"reasoning_tokens": 4}}, Usage(input=3, output=5, reasoning=4), id="a search without"),
         pytest.param({"prompt_tokens": 3, "search_context_size": "low"}, Usage(input=3), id="a search so far"),

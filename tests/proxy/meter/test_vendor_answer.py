@@ -139,6 +139,7 @@ OPENAI = {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
             Usage(input=6, output=4),
         ),
         ([{"usage": {"inputTokens": 3}}], "", "", Usage(input=3)),
+        ([{"usage": {"tokenCount": [], "prompt_token_count": "x"}}], "", "", None),
         (
             [{"generation": 3, "results": "x", "usage": [], "choices": [3]}],
             "",

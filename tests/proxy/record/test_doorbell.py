@@ -1,9 +1,9 @@
 import threading
-import time
 
 from proxy.record.doorbell import Doorbell
 
-LONG_SECONDS = 30.0
+LONG_SECONDS = 600.0
+"""Far more than a test may take: a wait that is not ended by a ring is seen."""
 
 
 def test_a_ring_ends_a_wait():
@@ -11,7 +11,7 @@ def test_a_ring_ends_a_wait():
     waiting = threading.Thread(target=bell.wait)
     waiting.start()
     bell.ring()
-    waiting.join(10)
+    waiting.join(60)
     assert not waiting.is_alive()
     bell.close()
 
@@ -20,10 +20,8 @@ def test_a_ring_before_the_wait_is_kept_and_many_are_one():
     bell = Doorbell(0.001)
     for _ in range(100):
         bell.ring()
-    began = time.monotonic()
     bell.wait()
     bell.wait()
-    assert time.monotonic() - began < LONG_SECONDS
     bell.close()
 
 

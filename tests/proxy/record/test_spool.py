@@ -14,6 +14,7 @@ from proxy.record.batches import SpoolOptions
 from proxy.record.incarnations import incarnations
 from proxy.record.spool import SpoolWriter
 from tests.helpers.spooled import FaultyDisk, read_all
+from tests.helpers.wire import WAIT_SECONDS
 
 pytestmark = (
     pytest.mark.blocking_allowed
@@ -32,7 +33,7 @@ class SlowDisk(FaultyDisk):
 
     def write(self, fd: int, data: bytes) -> int:
         self.entered.set()
-        assert self.go.wait(10)
+        assert self.go.wait(WAIT_SECONDS)
         return super().write(fd, data)
 
 
@@ -43,7 +44,7 @@ def make_spool(
         tmp_path / "spool",
         "w0",
         NAME,
-        SpoolOptions(**{"wait_ms": 5000, **options}),
+        SpoolOptions(**{"wait_ms": 60_000, **options}),
         now_us=lambda: 0,
         disk=disk or FaultyDisk(),
     )
@@ -90,7 +91,7 @@ async def test_full_queue_drops_at_once_and_is_told_of_later(tmp_path):
     disk = SlowDisk()
     spool = make_spool(tmp_path, disk, queue_records=2)
     spool.append(b"one")
-    assert await asyncio.to_thread(disk.entered.wait, 10)
+    assert await asyncio.to_thread(disk.entered.wait, WAIT_SECONDS)
     spool.append(b"two")
     assert not await spool.append_wait([b"three"])
     assert spool.queued_bytes() == 6
@@ -111,7 +112,7 @@ async def test_full_disk_answers_false_and_recovers_without_a_restart(tmp_path):
     assert not await spool.append_wait([b"lost"])
     assert spool.trouble == "disk_full"
     disk.error = 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not await spool.append_wait([b"kept"]):
             await asyncio.to_thread(disk.entered.wait, 0.01)
     assert spool.trouble == ""
@@ -132,11 +133,11 @@ async def test_close_gives_up_on_a_hung_disk_and_counts_what_waited(tmp_path):
     disk = SlowDisk()
     spool = make_spool(tmp_path, disk)
     spool.append(b"one")
-    assert await asyncio.to_thread(disk.entered.wait, 10)
+    assert await asyncio.to_thread(disk.entered.wait, WAIT_SECONDS)
     spool.append(b"two")
-    threading.Timer(0.2, disk.go.set).start()
     await asyncio.to_thread(spool.close, 0.05)
-    await asyncio.to_thread(spool._thread.join, 10)
+    disk.go.set()
+    await asyncio.to_thread(spool._thread.join, WAIT_SECONDS)
     assert spool.dropped == {"too_slow": 1}
 
 
@@ -207,7 +208,7 @@ from proxy.record.batches import SpoolOptions
 from proxy.record.spool import SpoolWriter
 
 async def work():
-    spool = SpoolWriter(Path(sys.argv[1]), "w0", "00" * 16, SpoolOptions(wait_ms=20_000), now_us=lambda: 0)
+    spool = SpoolWriter(Path(sys.argv[1]), "w0", "00" * 16, SpoolOptions(wait_ms=60_000), now_us=lambda: 0)
     spool.start()
     assert await spool.append_wait([b"answered"])
     os.kill(os.getpid(), 9)

@@ -102,7 +102,7 @@ def test_D11_the_lock_of_a_killed_process_is_no_lock(tmp_path: Path):
         "held = DataDirLock(pathlib.Path(sys.argv[1]), ('proxy',)); os.kill(os.getpid(), 9)"
     )
     ended = subprocess.run(
-        [sys.executable, "-P", "-c", script, str(tmp_path)], env=environ(), timeout=20
+        [sys.executable, "-P", "-c", script, str(tmp_path)], env=environ(), timeout=60
     )
     assert ended.returncode == -9
     assert (tmp_path / "lock.proxy").exists()

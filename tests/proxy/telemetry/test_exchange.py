@@ -162,6 +162,19 @@ def test_a_retry_is_no_further_step(counted):
     assert counted["tacho_retries_total"] == {(*WHO, "openai", "sdk"): 1}
 
 
+def test_a_stream_that_waits_for_messages_is_nobodys_latency(counted):
+    waiting = {"dialect": "mcp", "operation": "sse_stream", "is_step": False}
+    counted.meters.apply(msgspec.structs.replace(OPEN, **waiting), CLOSE, END)
+    assert counted["tacho_attempt_duration_seconds"] == {}
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_websocket_is_unmetered_however_it_ends(counted, outcome):
+    close = Close("a1", 2, outcome, http_status=101)
+    counted.meters.apply(OPEN, close, End("a1", 3, outcome))
+    assert counted["tacho_unmetered_total"] == {("openai", "chat"): 1}
+
+
 def test_what_is_not_work_is_no_step(counted):
     counted.meters.apply(change(OPEN, is_step=False), CLOSE, END)
     assert counted["tacho_steps_total"] == {}

@@ -90,7 +90,7 @@ def message(**fields: Any) -> bytes:
         ("POST", "/v1/messages/count_tokens", "count_tokens", Kind.LLM, False),
         ("POST", "/v1/messages/batches", "message_batches", Kind.OTHER, False),
         ("GET", "/v1/messages/batches/b/results", "message_batches", Kind.OTHER, False),
-        ("GET", "/v1/messages", "http", Kind.OTHER, True),
+        ("GET", "/v1/messages", "http", Kind.OTHER, False),
         ("POST", "/v1/messages/else", "http", Kind.OTHER, True),
         ("POST", "/messages", "http", Kind.OTHER, True),
     ],

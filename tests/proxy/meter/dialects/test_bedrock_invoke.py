@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.model import ErrorType, Kind, PartReading, ToolCall, Usage
@@ -331,10 +331,12 @@ words = st.sampled_from([*NAMES, "message_start", "content_block_delta", "tool_u
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(NAMES), inner),
+    max_leaves=12,
 )
-pieces = st.lists(st.dictionaries(st.sampled_from(NAMES), anything))
+pieces = st.lists(st.dictionaries(st.sampled_from(NAMES), anything), max_size=4)
 
 
+@settings(max_examples=60)
 @given(pieces)
 def test_whatever_json_says_no_reader_raises(said: list[dict[str, Any]]):
     events = ("metadata", "contentBlockDelta", "contentBlockStart", "messageStop")

@@ -251,6 +251,14 @@ def test_a_stream_of_writer_also_ends_where_usage_came_with_the_choices():
     assert (reading.usage, reading.terminal) == (Usage(input=39, output=37), True)
 
 
+def test_choices_of_writer_may_come_one_after_the_other():
+    body = data(chunk("a"), chunk(None, "stop"))
+    asked = b'{"model":"m","n":2}'
+    assert not read(CHAT, body, request=asked).terminal
+    body += data(chunk("b", index=1), chunk(None, "stop", index=1))
+    assert read(CHAT, body, request=asked).terminal
+
+
 @pytest.mark.parametrize(
     ("request_body", "ended"),
     [(b'{"model":"m"}', True), (b"{", False), (WRITER, False)],

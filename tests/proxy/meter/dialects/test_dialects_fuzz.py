@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -19,7 +20,8 @@ from proxy.meter.rates import Billed
 from proxy.meter.shares import share
 from proxy.meter.tee import Tee
 from proxy.meter.terms import Place
-from proxy.model import Reading
+from proxy.model import CostSource, Reading
+from tests.helpers.eventstream import event, frame
 from tests.helpers.metering import LIMIT, seeded_slices
 from tests.helpers.recordings import NAMES, SUBSET, Recording, recordings
 
@@ -34,6 +36,9 @@ PATHS = (
     "/v1/moderations",
     "/v1/threads/thread_1/runs",
     "/v1/responses/resp_1",
+    "/v1/conversations",
+    "/async/chat/completions",
+    "/async/chat/completions/id-1",
     "/v1/messages/count_tokens",
     "/v1/models",
     "/api/generate",
@@ -270,6 +275,7 @@ def test_whatever_was_read_can_be_settled_and_priced(dialect: Dialect, seed: int
         usage, reading.details, reading.server_tool_uses, 0, reading.service_tier
     )
     cost = BOOK.price(Place(found.route, model, "", ""), billed)
+    assert (cost.total() is None) is (cost.source is CostSource.UNPRICED)
     shared = share(reading.cost, [cost])[0] if reading.cost is not None else cost
     for each in (cost, shared):
         assert all(part is None or part >= 0 for part in each.parts())
@@ -306,6 +312,37 @@ def test_hostile_answers_never_raise(dialect: Dialect, body: bytes):
     by_name = {operation.name: operation for operation in OPERATIONS[dialect.name]}
     for seed, operation in enumerate(by_name.values()):
         feed(dialect, operation, body, body, seed)
+
+
+MEMBERS = ("messages", "input", "contents", "choices", "usage", "content", "outputs")
+NESTS = ((b"[", b"]"), (b'{"a":', b"}"), (b'[{"content":', b"}]"))
+DEPTHS = (400, 990, 100_000)
+"""Readable, at the edge of what the decoder takes, and beyond it by far."""
+
+
+def _nested(depth: int) -> list[bytes]:
+    bare = [start * depth + b"1" + end * depth for start, end in NESTS]
+    named = [b'{"%b":%b}' % (m.encode(), nest) for m in MEMBERS for nest in bare[:2]]
+    framed = [
+        event("chunk", bytes=b64encode(bare[1][:60_000]).decode()),
+        frame({":event-type": "metadata", ":message-type": "event"}, bare[1][:60_000]),
+    ]
+    return [*bare, *named, *(b"data: %b\n\n" % nest for nest in bare), *framed]
+
+
+@over_dialects
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_deep_nesting_neither_raises_nor_ends_the_process(dialect: Dialect, depth: int):
+    by_name = {operation.name: operation for operation in OPERATIONS[dialect.name]}
+    for body in _nested(depth):
+        for operation in by_name.values():
+            assert dialect.read_request(operation, body).dialect == dialect.name
+            ask = dialect.read_request(operation, b"{}")
+            for content_type in ("application/json", "text/event-stream", TYPES[-1]):
+                tee = Tee(dialect.reader(ask, Head(200, content_type)), "", LIMIT)
+                tee.feed(body)
+                tee.reading()
+                assert tee.failures == 0
 
 
 @over_dialects

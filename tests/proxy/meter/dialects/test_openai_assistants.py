@@ -124,6 +124,30 @@ def test_a_stream_has_the_usage_of_the_run_and_not_of_its_steps():
     )
 
 
+def test_code_and_arguments_count_as_output_and_what_came_of_them_does_not():
+    calls = [
+        {"code_interpreter": {"input": "import", "outputs": [{"logs": "long"}]}},
+        {"function": {"name": "f", "arguments": "{}", "output": "long"}},
+        {"code_interpreter": {"input": ""}},
+        "odd",
+    ]
+    said = {
+        "object": "thread.run.step.delta",
+        "delta": {"step_details": {"tool_calls": calls}},
+    }
+    cut = read(
+        RUNS,
+        event("thread.run.created", run("queued"))
+        + event("thread.run.step.delta", dumps(said)),
+    )
+    assert (cut.output_text, cut.output_deltas) == ("import{}", 1)
+
+
+def test_a_cut_stream_is_booked_at_once_though_its_run_goes_on():
+    cut = read(RUNS, event("thread.run.created", run("queued")))
+    assert (cut.deferred, cut.terminal) == (False, False)
+
+
 def test_errors_are_told():
     in_stream = read(RUNS, event("error", b'{"code": "server_error", "message": "m"}'))
     assert (in_stream.error_in_stream, in_stream.error_type) == (

@@ -541,3 +541,17 @@ def test_half_a_surrogate_pair_does_not_cost_the_usage():
         read(CHAT, body.replace(b"HERE", b"\\ud83d")).tool_calls[0].arguments
         == "\ufffd".encode()
     )
+
+
+def test_a_completion_that_is_fetched_later_is_only_accepted():
+    request = dumps({"model": "grok-4", "deferred": True, "messages": []})
+    assert ask_for(CHAT, request).background
+    accepted = read(CHAT, dumps({"request_id": "r-1"}), request=request)
+    assert (accepted.deferred, accepted.usage) == (True, None)
+    at_once = read(CHAT, dumps(answer({"content": "hi"})), request=request)
+    assert (at_once.deferred, at_once.usage) == (False, BUCKETS)
+    assert not read(CHAT, dumps({"request_id": "r-1"})).deferred
+
+
+def test_perplexitys_asynchronous_completions_are_another_family():
+    assert ask_for("/async" + CHAT[3:]).dialect == "deferred_chat"

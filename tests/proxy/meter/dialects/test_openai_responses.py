@@ -77,7 +77,7 @@ STARTED = (
         ("POST", "/v1/responses/resp_1/cancel", "responses_cancel", False),
         ("DELETE", "/v1/responses/resp_1", "responses_delete", False),
         ("GET", "/v1/responses/resp_1/input_items", "responses_input_items", False),
-        ("GET", "/v1/responses", "http", True),
+        ("GET", "/v1/responses", "http", False),
         ("PUT", "/v1/responses/resp_1/other", "http", True),
         ("POST", "/v1/responses/a/b/c", "http", True),
     ],
