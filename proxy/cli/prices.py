@@ -136,9 +136,13 @@ def _show(arguments: argparse.Namespace, settings: "Settings") -> int:
     else:
         for line in _as_text(arguments.model, provider, terms):
             say(line)
+        if settings.prices and not provider:
+            say(
+                "(your rules in prices: may name a provider: add --provider or --route)"
+            )
     if terms.is_unknown:
         near = _near(book, provider, arguments.model)
-        hint = f"did you mean {', '.join(near)}?" if near else "nothing is named alike"
+        hint = f"did you mean {', '.join(near)}?" if near else "nothing is named alike."
         remedy = (
             "name --provider, give it rates in prices:, or run `tacho prices update`"
         )

@@ -64,6 +64,13 @@ def test_rules_of_the_settings_count(capsys: Capture):
     assert "computed by settings+" in capsys.readouterr().out
 
 
+def test_rules_that_name_a_provider_are_mentioned_where_none_is_named(capsys: Capture):
+    assert main(["prices", "show", "gpt-4o"]) == 0
+    assert "add --provider or --route" in capsys.readouterr().out
+    assert main(["prices", "show", "gpt-4o", "--provider", "openai"]) == 0
+    assert "add --provider" not in capsys.readouterr().out
+
+
 def test_a_self_hosted_model_costs_nothing_known(capsys: Capture):
     assert main(["prices", "show", "llama3", "--provider", "ollama"]) == 0
     assert "unpriced, its cost is NULL" in capsys.readouterr().out
@@ -77,7 +84,7 @@ def test_a_self_hosted_model_costs_nothing_known(capsys: Capture):
     [
         (["gpt-4oo", "--provider", "openai"], "did you mean gpt-4o"),
         (["gpt-4oo"], "did you mean gpt-4o"),
-        (["qqqqqqqqqqqq"], "nothing is named alike"),
+        (["qqqqqqqqqqqq"], "nothing is named alike. Else name --provider"),
     ],
 )
 def test_an_unknown_model_is_1_with_names_like_it(
