@@ -5,8 +5,11 @@ What lives here: the text, pure. What does not: where it is printed (`supervisor
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 BOLD, DIM, GREEN, RESET = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[0m"
+_COLUMNS = 76
+"""With the indent, a line of names fits a terminal of 80."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Banner:
     routes: Sequence[str] = ()
     """Routes from the settings; `openai` and `anthropic` have lines of their own."""
     providers: Sequence[str] = ()
-    """Built-in routes; all but these two share one line."""
+    """Built-in routes; all but these two share the last lines."""
     admin_url: str = ""
     store_url: str = ""
     admin_token_needed: bool = False
@@ -64,7 +67,15 @@ class Banner:
                 for route in self.routes
                 if route not in own_lines
             ),
-            *([f"{self.proxy_url}/PROVIDER/... for {others}"] if others else []),
+            *(
+                wrap(
+                    f"{self.proxy_url}/PROVIDER/... for {others}",
+                    _COLUMNS,
+                    break_on_hyphens=False,
+                )
+                if others
+                else []
+            ),
         ]
 
     def _addresses(self) -> list[tuple[str, str]]:

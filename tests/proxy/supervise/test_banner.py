@@ -29,9 +29,14 @@ def test_it_gives_base_urls_addresses_and_the_next_step():
     ]
 
 
-def test_the_other_built_in_routes_share_one_line():
+def test_the_other_built_in_routes_share_lines_that_fit_a_terminal():
     banner = Banner("1", "/d", "http://h", providers=("openai", "groq", "xai"))
     assert "    http://h/PROVIDER/... for groq, xai\n" in banner.text(terminal=False)
+    names = [f"some-provider-{number}" for number in range(30)]
+    text = Banner("1", "/d", "http://h", providers=names).text(terminal=False)
+    listed = text.partition("... for ")[2].partition("\n\n")[0]
+    assert listed.replace("\n    ", " ").split(", ") == names
+    assert max(map(len, listed.splitlines())) <= 80
 
 
 def test_colours_are_for_terminals():
