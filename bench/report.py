@@ -9,6 +9,7 @@ from operator import attrgetter
 
 import msgspec
 
+from bench import identifying
 from bench.load import Run, Samples
 from bench.metering import Cost
 
@@ -16,6 +17,8 @@ MAX_ADDED_P50_MS = 1.5
 MAX_RESIDENT_MB = 120.0
 MAX_HELP_SECONDS = 0.3
 STREAMS_AT_ONCE = 1000
+MAX_IDENTIFIED_US = {"20 KB": 150, "500 KB": 1000}
+MAX_SLICE_US = 25_000
 MAX_METERED_CALL_US = 20.0
 MAX_METERED_EVENT_US = 0.3
 
@@ -35,6 +38,7 @@ class Figures(msgspec.Struct, frozen=True):
     """After all runs."""
     heavy_modules: list[str]
     metering: list[Cost]
+    identifying: list[identifying.Cost]
     calls: int
     """That `tacho up` served."""
     rows: int
@@ -112,6 +116,7 @@ def verdicts(figures: Figures) -> list[Verdict]:
             figures.help_seconds < MAX_HELP_SECONDS,
         ),
         *_metering(figures.metering),
+        *_identifying(figures.identifying),
         Verdict(
             "every call metered",
             f"{figures.rows} rows with the provider's usage for {figures.calls} calls, {figures.rows_seconds:.1f} s after the last",
@@ -133,6 +138,22 @@ def _metering(costs: Sequence[Cost]) -> list[Verdict]:
         passed = all(cost.median_us < limit for cost in those)
         found.append(Verdict(f"metering {what} < {limit} us", f"{each} us", passed))
     return found
+
+
+def _identifying(costs: Sequence[identifying.Cost]) -> list[Verdict]:
+    """Hold what identification costs against the targets, for requests that go on with a conversation."""
+    warm = {cost.size: cost for cost in costs if cost.sort == "warm"}
+    found = [
+        Verdict(
+            f"identifying {size} < {limit} us",
+            f"{warm[size].median_us:.0f} us",
+            warm[size].median_us < limit,
+        )
+        for size, limit in MAX_IDENTIFIED_US.items()
+    ]
+    longest = max(cost.slice_us for cost in costs if cost.size == "8 MB")
+    target = f"identifying 8 MB holds the event loop up < {MAX_SLICE_US} us"
+    return [*found, Verdict(target, f"{longest:.0f} us", longest < MAX_SLICE_US)]
 
 
 def table(figures: Figures, judged: Sequence[Verdict]) -> str:

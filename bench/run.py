@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import metering, scenarios
+from bench import identifying, metering, scenarios
 from bench.load import Generator
 from bench.machine import QUIET_CORES, peak_mb, resident_mb
 from bench.product import Mock, Product, StartFailedError, Worker
@@ -70,6 +70,8 @@ def measure(generator: Generator, mock: Mock, rounds: int) -> Figures:
     heavy = scenarios.heavy_modules(generator, mock)
     costs = metering.measure()
     say("\n".join(map(metering.line_of, costs)))
+    identified = identifying.measure()
+    say("\n".join(map(identifying.line_of, identified)))
     with tempfile.TemporaryDirectory() as alone, Worker(Path(alone), mock) as worker:
         saturation = tell(scenarios.saturation(generator, mock, worker, rounds=3))
     with tempfile.TemporaryDirectory() as place, Product(Path(place), mock) as product:
@@ -97,6 +99,7 @@ def measure(generator: Generator, mock: Mock, rounds: int) -> Figures:
             peak_mb={name: peak_mb(pid) for name, pid in product.processes.items()},
             heavy_modules=heavy,
             metering=costs,
+            identifying=identified,
             calls=calls,
             rows=rows,
             rows_seconds=rows_seconds,

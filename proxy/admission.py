@@ -1,24 +1,36 @@
 """All that is known of a call at admission, as its `Open`.
 
-What lives here: the order in which the rungs are asked. What does not: the rungs. Ids are made by the caller's function, the
-clock is an argument.
+What lives here: what is asked of whom, and the names that a row has. What does not: the rungs of names (`identify/`), how runs are
+recognised (`recognition.py`). Ids are made by the caller's function, the clock is an argument.
+
+Whatever goes wrong here costs the call its place in a run, and nothing else: it is counted, and the call goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from proxy.http.headers import Headers
+from proxy.identify import answering
 from proxy.identify.caller import caller
+from proxy.identify.conversation import Conversation
 from proxy.identify.explicit import Explicit, read_explicit
-from proxy.identify.runs import RunCounter, run_of
+from proxy.identify.harness import read_harness
+from proxy.identify.hashing import digest, key, utf8
+from proxy.identify.lookup import Hints
+from proxy.identify.prompts import AgentNames, Prompts, prompt_hash
 from proxy.identify.step_names import StepNames
-from proxy.identify.tracing import read_traceparent, span_id_of
-from proxy.identify.who import who
+from proxy.identify.tracing import TraceParent, read_traceparent, span_id_of
+from proxy.identify.who import Who, who
 from proxy.model import ANONYMOUS, Ask, Client, Kind
+from proxy.recognition import NO_CONVERSATION, Incoming, Recognised, Recognizer, named
 from proxy.record.codec import Open
+from proxy.trail import Trail
 
 NO_ASK = Ask("", "refused", Kind.OTHER, is_step=False)
 """Of a request that was answered here before anything of it was read."""
+BY_PROMPT = "prompt"
+"""In `agent_source`: the name was made of the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,11 @@ class Installation:
     env: str
     agent: str
     secret: bytes = field(repr=False)
+
+    @property
+    def seed(self) -> int:
+        """The key of all hashes of what was said."""
+        return key(0, b"seed", self.secret.hex())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +66,32 @@ class Request:
     agent: str = ""
     run: str = ""
     """The last three: what the path named."""
+    body: bytes | None = field(default=None, repr=False)
+    """The whole body; `None` where it was not read."""
+    peer: tuple[str, int] = ("", 0)
+    """Address and port of the other end of the connection."""
+
+
+class Admitted(NamedTuple):
+    """What identification found."""
+
+    opened: Open
+    trail: Trail | None = None
+    """Follows the call; `None` where nothing of it is remembered."""
+    prompt_before: int | None = None
+    """The hash of the agent's prompt before, where this one is new."""
+
+
+@dataclass(slots=True)
+class _Names:
+    """What a request says of itself."""
+
+    explicit: Explicit
+    who: Who
+    caller: str
+    trace: TraceParent | None
+    conversation: Conversation = NO_CONVERSATION
+    prompt: int | None = None
 
 
 class Identifier:
@@ -57,44 +100,154 @@ class Identifier:
     def __init__(
         self,
         installation: Installation,
-        runs: RunCounter,
+        recognizer: Recognizer,
         new_id: Callable[[int], str],
         count_ignored: Callable[[int], None],
+        fault: Callable[[str], None],
     ) -> None:
-        """`new_id` gets the wall clock in nanoseconds; `count_ignored` is told how many names of ours were not valid."""
+        """`new_id` gets the wall clock in nanoseconds; `count_ignored` is told how many names of ours were not valid, `fault` the phase."""
         self._installation = installation
-        self._runs = runs
-        self._names = StepNames()
+        self._recognizer = recognizer
+        self._seed = installation.seed
+        self._steps = StepNames()
+        self._agents = AgentNames({})
+        self._prompts = Prompts()
         self._new_id = new_id
         self._count_ignored = count_ignored
+        self._fault = fault
 
-    def identify(self, request: Request, now_ns: int) -> Open:
-        """Give the call's `Open`; never raises for anything that a request holds."""
-        home, ask, headers = self._installation, request.ask, request.headers
-        explicit = self._explicit(request)
-        named = who(
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Take the settings' names for names that are made here."""
+        self._agents = AgentNames(renamed)
+
+    async def identify(self, request: Request, now_ns: int) -> Admitted:
+        """Give the call's `Open`, and remember the call; raises nothing but a cancellation."""
+        attempt_id, names = self._new_id(now_ns), self._names(request)
+        try:
+            prompt_before = await self._read(request, names)
+            hints = self._hints(request, names)
+            found = await self._recognised(request, names, hints, attempt_id, now_ns)
+        except Exception:  # noqa: BLE001  # the guard of the phase identify
+            self._fault("identify")
+            names.conversation = NO_CONVERSATION
+            found = named(names.who.tenant, names.explicit.run, request.ask.kind)
+            return Admitted(self._open(request, names, found, attempt_id, now_ns))
+        opened = self._open(request, names, found, attempt_id, now_ns)
+        return Admitted(opened, found.trail, prompt_before)
+
+    def unremembered(self, request: Request, now_ns: int) -> Open:
+        """Give the `Open` of a call that came to nothing: what its head says, and nothing is remembered."""
+        names = self._names(request)
+        try:
+            found = self._recognizer.by_headers(self._hints(request, names))
+        except Exception:  # noqa: BLE001  # as above
+            self._fault("identify")
+            found = named(names.who.tenant, names.explicit.run, request.ask.kind)
+        return self._open(request, names, found, self._new_id(now_ns), now_ns)
+
+    def refused(self, headers: Headers, inflight: int, now_ns: int) -> Open:
+        """Give the `Open` of a request that is refused before its body is looked at; it is no step of any route."""
+        request = Request(headers, "", ANONYMOUS, "", "", "", b"", NO_ASK, inflight)
+        return self.unremembered(request, now_ns)
+
+    def _names(self, request: Request) -> _Names:
+        home, headers = self._installation, request.headers
+        explicit = read_explicit(
+            headers, tenant=request.tenant, agent=request.agent, run=request.run
+        )
+        if explicit.ignored:
+            self._count_ignored(explicit.ignored)
+        known = who(
             explicit, request.client, headers, tenant=home.tenant, agent=home.agent
         )
-        run_id, run_source = run_of(explicit.run, ask.kind)
-        step_name, step_name_source = self._step_name(request, explicit.step_name)
-        trace = read_traceparent(headers)
-        attempt_id = self._new_id(now_ns)
-        return Open(
+        called = caller(home.secret, headers, request.query, request.client.name)
+        return _Names(explicit, known, called, read_traceparent(headers))
+
+    async def _read(self, request: Request, names: _Names) -> int | None:
+        """Read the conversation, and name the agent by its prompt where nobody did; give the prompt's predecessor where it is new."""
+        if request.ask.kind is not Kind.LLM or not request.body:
+            return None
+        said = await self._recognizer.read(request.body)
+        if said is None:
+            return None
+        names.conversation = said
+        names.prompt = prompt_hash(said.system, said.tools, self._seed)
+        if names.prompt is None:
+            return None
+        tenant, agent, _ = names.who
+        if not agent:
+            agent = self._agents.name(names.prompt, said.system, said.tools)
+            names.who = Who(tenant, agent, BY_PROMPT if agent else "")
+        return self._prompts.changed(tenant, agent, names.prompt) if agent else None
+
+    async def _recognised(
+        self,
+        request: Request,
+        names: _Names,
+        hints: Hints,
+        attempt_id: str,
+        now_ns: int,
+    ) -> Recognised:
+        is_step, said = request.ask.is_step, names.conversation
+        if not (is_step or said.items):
+            return self._recognizer.by_headers(hints)
+        incoming = Incoming(
+            hints, attempt_id, is_step, said, request.body or b"", names.who.agent
+        )
+        return await self._recognizer.recognise(incoming, now_ns // 1000)
+
+    def _hints(self, request: Request, names: _Names) -> Hints:
+        headers, ask, seed = request.headers, request.ask, self._seed
+        harness = read_harness(headers, names.conversation)
+        user_agent = (headers.first(b"user-agent") or b"").decode("latin-1")
+        peer, port = request.peer
+        where = utf8(f"{request.method} {request.upstream_path}")
+        body = request.body
+        tenant, agent, source = names.who
+        return Hints(
+            tenant,
+            names.caller,
+            ask.kind,
+            run=names.explicit.run,
+            harness_run=harness.run,
+            harness_parent=harness.parent,
+            trace_id=names.trace.trace_id if names.trace else "",
+            body_hash=0 if body is None else digest(seed, where, request.query, body),
+            signature=key(seed, b"client", user_agent, peer),
+            connection=key(seed, b"connection", peer, str(port)),
+            is_retry=harness.is_retry,
+            retry_key=harness.retry_key,
+            tool=ask.tool or request.route,
+            peer=peer,
+            user_agent=user_agent,
+            agent="" if source == BY_PROMPT else agent,
+            session=names.explicit.session or harness.session,
+        )
+
+    def _open(
+        self,
+        request: Request,
+        names: _Names,
+        found: Recognised,
+        attempt_id: str,
+        now_ns: int,
+    ) -> Open:
+        home, ask = self._installation, request.ask
+        explicit, trace = names.explicit, names.trace
+        version = f"{names.prompt:016x}" if names.prompt is not None else ""
+        step_name, step_name_source = self._step_name(request, names, found.awaited)
+        opened = Open(
             attempt_id=attempt_id,
             step_id=attempt_id,
             ts_us=now_ns // 1000,
             instance=home.instance,
-            tenant=named.tenant,
+            tenant=names.who.tenant,
             env=home.env,
-            agent=named.agent,
-            agent_source=named.agent_source,
-            agent_version=explicit.agent_version,
-            caller=caller(home.secret, headers, request.query, request.client.name),
-            session_id=explicit.session,
-            root_run_id=run_id,
-            run_id=run_id,
-            run_source=run_source,
-            step_seq=self._step_seq(named.tenant, run_id, ask, now_ns // 1000),
+            agent=names.who.agent,
+            agent_source=names.who.agent_source,
+            agent_version=explicit.agent_version or version,
+            prompt_hash=names.prompt,
+            caller=names.caller,
             step_name=step_name,
             step_name_source=step_name_source,
             is_step=ask.is_step,
@@ -111,32 +264,30 @@ class Identifier:
             span_id=span_id_of(attempt_id),
             parent_span_id=trace.parent_span_id if trace else "",
         )
+        return found.placed(opened)
 
-    def _explicit(self, request: Request) -> Explicit:
-        explicit = read_explicit(
-            request.headers, tenant=request.tenant, agent=request.agent, run=request.run
-        )
-        if explicit.ignored:
-            self._count_ignored(explicit.ignored)
-        return explicit
-
-    def _step_seq(self, tenant: str, run_id: str, ask: Ask, now_us: int) -> int | None:
-        if not run_id or not ask.is_step:
-            return None
-        return self._runs.next_step(tenant, run_id, now_us)
-
-    def _step_name(self, request: Request, given: str) -> tuple[str, str]:
-        return self._names.name(
-            given,
-            request.ask.kind,
+    def _step_name(
+        self, request: Request, names: _Names, awaited: tuple[str, ...]
+    ) -> tuple[str, str]:
+        ask = request.ask
+        items = names.conversation.items if ask.is_step else ()
+        return self._steps.name(
+            names.explicit.step_name,
+            ask.kind,
             request.route,
             request.method,
             request.upstream_path,
-            request.ask.operation,
-            request.ask.tool,
+            ask.operation,
+            ask.tool,
+            answering.step_name(items, awaited),
         )
 
-    def refused(self, headers: Headers, inflight: int, now_ns: int) -> Open:
-        """Give the `Open` of a request that is refused before its body is looked at; it is no step of any route."""
-        request = Request(headers, "", ANONYMOUS, "", "", "", b"", NO_ASK, inflight)
-        return self.identify(request, now_ns)
+
+def answer_headers(opened: Open) -> list[tuple[bytes, bytes]]:
+    """Give what an answer says of the call's place."""
+    named = [
+        (b"x-tacho-run", opened.run_id),
+        (b"x-tacho-step", opened.step_id),
+        (b"x-tacho-attempt", str(opened.attempt)),
+    ]
+    return [(name, value.encode("ascii")) for name, value in named if value]

@@ -11,6 +11,7 @@ from proxy.forward.agent import Agent
 from proxy.forward.origin import Limits
 from proxy.http.headers import Headers
 from proxy.http.sigv4 import Signer
+from proxy.meter.decode import Inflater
 from proxy.meter.dialect import Dialect, Operation
 
 
@@ -69,3 +70,13 @@ class Call:
     def __post_init__(self) -> None:
         """Index the headers once, for all phases."""
         self.headers = Headers(self.agent.headers)
+
+    def readable_body(self) -> bytes | None:
+        """Give the body without its content coding; `None` where it was not read or cannot be."""
+        coding = (self.agent.get(b"content-encoding") or b"").decode("latin-1")
+        if not self.body or coding.lower() in ("", "identity"):
+            return self.body
+        inflater = Inflater(coding, self.snapshot.request_buffer_bytes)
+        plain = inflater.feed(self.body)
+        broken = inflater.exceeded or inflater.unsupported or inflater.failed
+        return None if broken else plain

@@ -6,9 +6,11 @@ that nothing in them reaches the agent: each fault of ours is counted and the by
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import ParamSpec, TypeVar
 
+from proxy.admission import answer_headers
 from proxy.answering import Answer
 from proxy.desk import Desk
 from proxy.endings import judge
@@ -24,9 +26,10 @@ from proxy.judge import unpriced
 from proxy.meter.dialect import Dialect
 from proxy.meter.headers import read_headers
 from proxy.meter.inject import refused
-from proxy.model import Ask, Outcome, Reading
-from proxy.record.codec import Event, Open, encode
+from proxy.model import Ask, ErrorType, Outcome, Reading
+from proxy.record.codec import Close, Open, encode
 from proxy.record.exchange import Exchange, Settlement
+from proxy.trail import Trail
 
 _FRAMING = frozenset({b"transfer-encoding"})
 INJECTION_REFUSED = "injection_refused"
@@ -39,19 +42,26 @@ class Ledger:
     """Keeps the account of one exchange; the relay's `Watch`."""
 
     def __init__(
-        self, desk: Desk, opened: Open, began: float, ask: Ask, dialect: Dialect
+        self,
+        desk: Desk,
+        opened: Open,
+        began: float,
+        ask: Ask,
+        dialect: Dialect,
+        trail: Trail | None = None,
     ) -> None:
-        """`began` is the admission on the monotonic clock."""
+        """`began` is the admission on the monotonic clock; without `trail` nothing of the call is remembered."""
         self._desk = desk
+        self._trail = trail
         self.ask = ask
         self._dialect = dialect
         self._book = desk.settler.book
         self._delivered = False
         self._counted = False
+        self._reading = Reading()
         self.exchange = Exchange(opened, began)
-        self._answer = Answer(
-            desk, opened.provider, self.exchange.altered, self._unfollowed
-        )
+        unfollowed = partial(self.note, "endpoint")
+        self._answer = Answer(desk, opened.provider, self.exchange.altered, unfollowed)
 
     # Before the upstream is contacted.
 
@@ -59,7 +69,11 @@ class Ledger:
         """Write `Open`; waits, within the spool's bound, until it is written."""
         self._counted = True
         self._tell(self._desk.under_way, self.exchange.opened.route, 1)
-        await self._desk.spool.append_wait((encode(self.exchange.opened),))
+        await self._desk.spool.append_wait(self._opening())
+
+    def _opening(self) -> tuple[bytes, ...]:
+        opened = encode(self.exchange.opened)
+        return (opened, self._trail.begun) if self._trail else (opened,)
 
     def judge(self) -> None:
         """Ask the policies; `RefusedError` where the call must not go upstream. A fault of theirs lets it."""
@@ -78,7 +92,11 @@ class Ledger:
     def never_sent(self, status: int | None) -> None:
         """Write `Open` of a call that does not go upstream, and keep the status that the agent gets; nobody waits."""
         self.exchange.http_status = status
-        self._desk.spool.append(encode(self.exchange.opened))
+        self._append(self._opening())
+
+    def _append(self, records: Sequence[bytes]) -> None:
+        for record in records:
+            self._desk.spool.append(record)
 
     async def written(self) -> None:
         """Wait, within the spool's bound, until all records so far are written."""
@@ -150,25 +168,11 @@ class Ledger:
         kept = [
             (name, value)
             for lower, name, value in headers
-            if not self._drops(lower, framing, head)
+            if lower != b"content-length" or framing is head.framing
         ]
         if self._desk.response_headers:
-            kept += self._own_headers()
+            kept += answer_headers(self.exchange.opened)
         return kept, framing
-
-    @staticmethod
-    def _drops(lower: bytes, framing: Framing, head: AnswerHead) -> bool:
-        return lower == b"content-length" and framing is not head.framing
-
-    def _own_headers(self) -> list[tuple[bytes, bytes]]:
-        opened = self.exchange.opened
-        own = [
-            (b"x-tacho-step", opened.step_id.encode("ascii")),
-            (b"x-tacho-attempt", str(opened.attempt).encode("ascii")),
-        ]
-        if opened.run_id:
-            own.insert(0, (b"x-tacho-run", opened.run_id.encode("ascii")))
-        return own
 
     def forwarded(self) -> None:
         """Note when the agent had the head."""
@@ -200,7 +204,7 @@ class Ledger:
         if self.exchange.closed is not None:
             return
         began = monotonic()
-        await self._desk.spool.append_wait((self._close(ending, began),))
+        await self._desk.spool.append_wait(self._close(ending, began))
         self.exchange.measures.hold_seconds += monotonic() - began
 
     def delivered(self) -> None:
@@ -222,16 +226,13 @@ class Ledger:
             self._tell(self._desk.under_way, exchange.opened.route, -1)
         now = monotonic()
         if exchange.closed is None:
-            self._desk.spool.append(self._close(ending, now))
+            self._append(self._close(ending, now))
         closed = exchange.closed
         assert closed is not None
         stands = ending.outcome is Outcome.COMPLETED or self._delivered
-        outcome, error_type = (
-            (closed.outcome, closed.error_type)
-            if stands
-            else (ending.outcome, ending.error_type)
-        )
-        ended = exchange.end(now, outcome, error_type)
+        final = closed if stands else ending
+        ended = exchange.end(now, final.outcome, final.error_type)
+        self._append(self._follow(final.outcome, final.error_type, ended.ended_us))
         self._desk.spool.append(encode(ended))
         self._tell(self._desk.applied, exchange.opened, closed, ended)
 
@@ -244,10 +245,10 @@ class Ledger:
         except Exception:  # noqa: BLE001  # the guard of the phase record
             self._desk.fault("record")
 
-    def _close(self, ending: Ending, now: float) -> bytes:
-        reading, settlement = Reading(), Settlement()
+    def _close(self, ending: Ending, now: float) -> tuple[bytes, ...]:
+        settlement = Settlement()
         try:
-            reading = self._answer.reading()
+            self._reading = reading = self._answer.reading()
             ending = judge(ending, self.exchange.http_status, reading)
             settlement = self._desk.settler.settle(
                 self.exchange, self.ask, reading, ending.outcome, self._book
@@ -258,13 +259,28 @@ class Ledger:
         if self._answer.incomplete:
             self._desk.fault("meter_incomplete")
         closed = self.exchange.close(
-            now, ending.outcome, ending.error_type, reading, settlement
+            now, ending.outcome, ending.error_type, self._reading, settlement
         )
+        followed = self._follow(closed.outcome, closed.error_type, closed.closed_us)
+        return self._encoded(closed), *followed
+
+    def _encoded(self, closed: Close) -> bytes:
         try:
             return encode(closed)
         except Exception:  # noqa: BLE001  # the guard of the phase record: a number that fits no record costs the numbers
             self._desk.fault("record")
             return encode(self.exchange.forget_usage())
+
+    def _follow(
+        self, outcome: Outcome, error_type: ErrorType, now_us: int
+    ) -> tuple[bytes, ...]:
+        """Let the next call of the run find this one; a fault costs only that."""
+        try:
+            if self._trail is not None:
+                return self._trail.answered(outcome, error_type, self._reading, now_us)
+        except Exception:  # noqa: BLE001  # the guard of the phase identify
+            self._desk.fault("identify")
+        return ()
 
     def _explain(self, settlement: Settlement) -> None:
         """Write what stands beside the account: what its price versions mean, and which models have no price."""
@@ -273,26 +289,11 @@ class Ledger:
         for model in settlement.unknown_models:
             self.note("price", reason="unknown_model", model=model)
 
-    def _unfollowed(self, reason: str) -> None:
-        self.note("endpoint", reason=reason)
-
     def note(
-        self, kind: str, *, reason: str, model: str = "", detail: str = ""
+        self, kind: str, reason: str = "", model: str = "", detail: str = ""
     ) -> None:
         """Write an event about this exchange."""
-        opened = self.exchange.opened
-        event = Event(
-            event_id=self._desk.new_id(),
-            ts_us=opened.ts_us,
-            type=kind,
-            tenant=opened.tenant,
-            agent=opened.agent,
-            run_id=opened.run_id,
-            step_id=opened.step_id,
-            reason=reason,
-            route=opened.route,
-            model=model or opened.model_requested,
-            detail=detail,
-        )
+        event_id = self._desk.new_id()
+        event = self.exchange.event(event_id, kind, reason, model, detail)
         self._tell(self._desk.noted, event)
         self._desk.spool.append(encode(event))

@@ -30,11 +30,12 @@ from proxy.forward.relay import Ending, Relay
 from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
 from proxy.ledger import Ledger
-from proxy.meter.decode import Inflater
 from proxy.meter.dialects import PLAIN_HTTP, recognise
 from proxy.model import Ask, ErrorType, Kind, Outcome
 from proxy.outbound import Outbound
+from proxy.record.codec import Open
 from proxy.reporting import Reporting
+from proxy.trail import Trail
 
 
 class Pipeline:
@@ -76,7 +77,7 @@ class Pipeline:
         ledger = None
         try:
             await self._read_body(call, accepted)
-            ledger = self._identify(call, accepted)
+            ledger = await self._identify(call, accepted)
             self._ledgers.add(ledger)
             ledger.judge()
             await ledger.open()
@@ -163,16 +164,33 @@ class Pipeline:
 
     # identify
 
-    def _identify(self, call: Call, accepted: Accepted) -> Ledger:
-        match, admission = accepted.match, accepted.admission
-        body = self._readable_body(call)
+    async def _identify(self, call: Call, accepted: Accepted) -> Ledger:
+        body = call.readable_body()
         ask = self._read_request(accepted, body)
+        request = self._request(call, accepted, ask, body)
+        opened, trail, before = await self._identifier.identify(request, call.ts_ns)
+        ledger = self._ledger(call, accepted, request.ask, opened, trail)
+        if before is not None:
+            ledger.note("prompt_change", detail=f"after {before:016x}")
+        return ledger
+
+    def _came_to_nothing(self, call: Call, accepted: Accepted) -> Ledger:
+        """Give the account of a call whose body never came whole, or whose agent left before: what its head says."""
+        ask = self._read_request(accepted, None)
+        request = self._request(call, accepted, ask, None)
+        opened = self._identifier.unremembered(request, call.ts_ns)
+        return self._ledger(call, accepted, request.ask, opened, None)
+
+    def _request(
+        self, call: Call, accepted: Accepted, ask: Ask, body: bytes | None
+    ) -> Request:
+        match = accepted.match
         if accepted.dialect is PLAIN_HTTP:
             ask = msgspec.structs.replace(ask, kind=match.route.kind)
-        request = Request(
+        return Request(
             headers=call.headers,
             method=call.agent.method.decode("ascii"),
-            client=admission.client,
+            client=accepted.admission.client,
             route=match.route.name,
             provider=match.route.provider,
             upstream_path=match.upstream_path,
@@ -182,10 +200,21 @@ class Pipeline:
             tenant=match.tenant,
             agent=match.agent,
             run=match.run,
+            body=body,
+            peer=call.agent.peer,
         )
-        opened = self._identifier.identify(request, call.ts_ns)
-        ledger = Ledger(self._desk, opened, call.began, ask, accepted.dialect)
-        ledger.exchange.altered += [*match.altered, *admission.altered]
+
+    def _ledger(
+        self,
+        call: Call,
+        accepted: Accepted,
+        ask: Ask,
+        opened: Open,
+        trail: Trail | None,
+    ) -> Ledger:
+        match = accepted.match
+        ledger = Ledger(self._desk, opened, call.began, ask, accepted.dialect, trail)
+        ledger.exchange.altered += [*match.altered, *accepted.admission.altered]
         ledger.exchange.measures.body_wait_seconds = call.agent.body_wait
         if match.route.kind is Kind.MCP:
             self._lead_back(call, accepted, ledger)
@@ -201,16 +230,6 @@ class Pipeline:
             endpoint = SseEndpoint(leading_back)
             ledger.may_name(endpoint)
             call.agent.endless = lambda: not endpoint.named
-
-    def _readable_body(self, call: Call) -> bytes | None:
-        """Give the body without its content coding; `None` where it was not read or cannot be."""
-        coding = (call.agent.get(b"content-encoding") or b"").decode("latin-1")
-        if not call.body or coding.lower() in ("", "identity"):
-            return call.body
-        inflater = Inflater(coding, call.snapshot.request_buffer_bytes)
-        plain = inflater.feed(call.body)
-        broken = inflater.exceeded or inflater.unsupported or inflater.failed
-        return None if broken else plain
 
     def _read_request(self, accepted: Accepted, body: bytes | None) -> Ask:
         try:
@@ -253,8 +272,7 @@ class Pipeline:
         untold = not (agent.started or agent.gone)
         status = status_of(ending)
         if ledger is None:
-            # The body never came whole, or the agent left before: what the head said is all there is.
-            ledger = self._identify(call, accepted)
+            ledger = self._came_to_nothing(call, accepted)
             ledger.never_sent(status if untold else None)
         elif untold and ledger.exchange.closed is None:
             ledger.exchange.http_status = status

@@ -8,11 +8,13 @@ what dead predecessors left: their checkpoints and each record behind them. What
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from time import thread_time
 
 import msgspec
 
 from proxy.errors import RecordError
-from proxy.identify.runs import RunCounter
+from proxy.identify.changes import Change, Push
+from proxy.identify.facts import Calls
 from proxy.meter.billed import BilledResponses
 from proxy.model import ErrorType, Outcome
 from proxy.record.checkpoint import (
@@ -22,10 +24,24 @@ from proxy.record.checkpoint import (
     tail,
     write_checkpoint,
 )
-from proxy.record.codec import Close, End, Event, Open, Price, Record, decode, encode
+from proxy.record.codec import (
+    Close,
+    End,
+    Event,
+    Memo,
+    Open,
+    Price,
+    Record,
+    decode,
+    encode,
+)
 from proxy.record.framing import Losses
 from proxy.record.incarnations import incarnations
 from proxy.record.spool import SpoolWriter
+from proxy.runs import RUN_END, RunBook, Totals
+from proxy.state.memo import replay
+from proxy.state.memory import MemoryState
+from proxy.state.snapshot import pieces, restore
 from proxy.telemetry import ExchangeMeters, Registry
 
 
@@ -35,8 +51,10 @@ class _State(msgspec.Struct, frozen=True):
     under_way: tuple[tuple[bytes, bytes | None], ...] = ()
     """`Open` and, where it was written, `Close` of each call that had not ended."""
     billed: tuple[str, ...] = ()
-    runs: tuple[tuple[str, str, int, int], ...] = ()
-    """Tenant, run, last step, time of it."""
+    totals: tuple[tuple[str, str, Totals], ...] = ()
+    """Tenant, run, and what it has come to."""
+    runs: tuple[bytes, ...] = ()
+    """What is remembered of runs, in the pieces of `proxy.state.snapshot`; newer than the rest, so that the tail says some of it again."""
 
 
 class Memory:
@@ -47,17 +65,21 @@ class Memory:
         registry: Registry,
         meters: ExchangeMeters,
         billed: BilledResponses,
-        runs: RunCounter,
+        runs: MemoryState,
+        book: RunBook,
     ) -> None:
         """Feed these."""
         self._registry = registry
         self._meters = meters
         self._billed = billed
         self._runs = runs
+        self._book = book
         self.losses = Losses()
         self.absorbed: tuple[str, ...] = ()
         self.is_awaiting = False
         """A predecessor, whose supervisor was killed, was still draining when `absorb` looked."""
+        self.busy_seconds = 0.0
+        """Processor time for which the last checkpoint kept the event loop from calls."""
         self._pending: dict[str, tuple[Open, Close | None]] = {}
 
     def absorb(self, root: Path, worker: str, own: str) -> None:
@@ -97,7 +119,9 @@ class Memory:
         except (msgspec.MsgspecError, RecordError, ValueError):
             self.losses["checkpoint"] += 1
             return
-        self._runs.restore(state.runs)
+        self._book.restore(state.totals)
+        for piece in state.runs:
+            self._recall(restore, piece)
         for response_id in state.billed:
             self._billed.add(response_id)
         self._fold(
@@ -120,7 +144,6 @@ class Memory:
             match record:
                 case Open():
                     pending[record.attempt_id] = (record, None)
-                    self._note_step(record)
                 case Close():
                     opened, _ = pending.get(record.attempt_id, (None, None))
                     if opened is not None:
@@ -129,31 +152,58 @@ class Memory:
                     self._apply(record)
                 case Event():
                     self._meters.event(record)
+                    self._hear(record)
+                case Memo():
+                    self._recall(replay, record.said)
                 case Price():
                     pass  # the enricher reads it; the successor writes its own
 
-    def _note_step(self, opened: Open) -> None:
-        if opened.step_seq is not None:
-            self._runs.observe(
-                opened.tenant, opened.run_id, opened.step_seq, opened.ts_us
-            )
+    def _hear(self, event: Event) -> None:
+        self._book.noted(event)
+        if event.type == RUN_END:
+            self._runs.end((event.tenant, event.run_id))
+            self._book.heard(event)
+
+    def _recall(self, take: Callable[[MemoryState, bytes], None], said: bytes) -> None:
+        try:
+            take(self._runs, said)
+        except (msgspec.MsgspecError, ValueError, IndexError):
+            self.losses["runs"] += 1
 
     def _apply(self, ended: End) -> None:
         opened, closed = self._pending.pop(ended.attempt_id, (None, None))
         if opened is not None:
             self._meters.apply(opened, closed, ended)
+            self._book.apply(opened, closed, ended)
             if closed is not None:
                 self._billed.book(opened.dialect, closed.response_id, closed.usage)
 
     def _end_orphans(self) -> None:
         """Count calls that died with their worker as the enricher's rows will show them."""
-        for attempt_id, (_, closed) in list(self._pending.items()):
+        for attempt_id, (opened, closed) in list(self._pending.items()):
+            if closed is None:
+                self._forsake(opened)
             outcome = closed.outcome if closed is not None else Outcome.PROXY_CRASHED
             error_type = closed.error_type if closed is not None else ErrorType.NONE
             self._apply(
                 End(attempt_id, closed.closed_us if closed else 0, outcome, error_type)
             )
         self._pending.clear()
+
+    def _forsake(self, opened: Open) -> None:
+        """Remember that nobody was answered, so that the agent's next try is known as one."""
+        found = self._runs.live((opened.tenant, opened.run_id))
+        if found is None:
+            return
+        live, own = found
+        failed: list[Change] = [
+            Push(key, shelf, msgspec.structs.replace(asked, state="failed"))
+            for shelf, key, fact in own
+            if isinstance(fact, Calls)
+            for asked in fact.asked
+            if asked.step_id == opened.step_id and asked.state == "open"
+        ]
+        self._runs.note(opened.tenant, opened.run_id, failed, live.run.seen_us)
 
     async def write(
         self,
@@ -169,11 +219,12 @@ class Memory:
                 for opened, closed in calls
             ),
             tuple(self._billed.ids()),
-            tuple(self._runs.snapshot()),
+            self._book.snapshot(),
         )
         telemetry, absorbed = self._registry.snapshot(), self.absorbed
         # The mark is queued before the loop turns again, so that it and the snapshot mean the same moment.
         position = await spool.mark()
+        state = msgspec.structs.replace(state, runs=await self._remembered())
         checkpoint = Checkpoint(
             incarnation,
             position,
@@ -183,6 +234,18 @@ class Memory:
             tuple(opened.attempt_id for opened, _ in calls),
         )
         await asyncio.to_thread(write_checkpoint, spool.directory, checkpoint)
+
+    async def _remembered(self) -> tuple[bytes, ...]:
+        """Write what is remembered of runs; calls go on between its pieces."""
+        found: list[bytes] = []
+        self.busy_seconds = 0.0
+        began = thread_time()
+        for piece in pieces(self._runs):
+            found.append(piece)
+            self.busy_seconds += thread_time() - began
+            await asyncio.sleep(0)
+            began = thread_time()
+        return tuple(found)
 
 
 def _names(dead: Predecessor) -> tuple[str, ...]:

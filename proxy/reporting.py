@@ -28,8 +28,9 @@ from proxy.forward.failures import (
 )
 from proxy.model import Client, ErrorType
 from proxy.record.codec import Event, Open, encode
+from proxy.runs import OUTCOME
 
-EVENT_TYPE = "outcome"
+EVENT_TYPE = OUTCOME
 SOURCE = "reported"
 _JSON = (b"Content-Type", b"application/json")
 _NOT_RECORDED = Refusal(
@@ -91,7 +92,7 @@ class Reporting:
             target.agent,
             target.run,
         )
-        return self._identifier.identify(request, call.ts_ns)
+        return self._identifier.unremembered(request, call.ts_ns)
 
     def _event(self, report: Report, named: Open, ts_ns: int) -> Event:
         said = {"reason": report.reason, "response_id": report.response_id}

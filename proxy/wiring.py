@@ -6,6 +6,7 @@ objects that use them (`worker.py`).
 
 import re
 import ssl
+from collections.abc import Callable
 
 from proxy.accept.clients import ClientKey, Clients
 from proxy.accept.routes import Route, RouteTable
@@ -16,10 +17,12 @@ from proxy.forward.agent import PortLimits
 from proxy.forward.origin import Limits
 from proxy.http.base_url import parse_base_url
 from proxy.http.sigv4 import Credentials, Signer
+from proxy.identify.facts import Run
 from proxy.meter.dialects import DIALECTS
 from proxy.model import Client, Kind
 from proxy.providers import Provider, find, of_host
 from proxy.record.batches import SpoolOptions
+from proxy.state.memory import MemoryState
 
 _DIALECTS = tuple(dialect.name for dialect in DIALECTS)
 _AWS_HOST = re.compile(
@@ -59,6 +62,12 @@ def build_snapshot(settings: Settings, keys: Keys, secrets: Secrets) -> Snapshot
             for name, credentials in keys.aws.items()
         },
     )
+
+
+def run_memory(settings: Settings, ended: Callable[[Run], None]) -> MemoryState:
+    """Give the memory of runs; `ended` is told of each that ends."""
+    runs = settings.runs
+    return MemoryState(runs.max_live, round(runs.idle_seconds * 1e6), ended)
 
 
 def _signer(each: RouteSettings, credentials: Credentials) -> Signer:

@@ -26,32 +26,32 @@ from proxy.child import Child, run
 from proxy.config import Keys, Settings, ensure_data_dir, environment, load, read_keys
 from proxy.control import ControlServer, Probes, socket_path
 from proxy.desk import Desk
-from proxy.errors import RecordError, SettingsError, StartError
+from proxy.errors import SettingsError
 from proxy.forward.connect import Connector
 from proxy.forward.pool import Pool
 from proxy.forward.server import DataPort
-from proxy.identify.runs import RunCounter, RunLimits
+from proxy.housekeeping import House, Housekeeping, absorb
 from proxy.meter.billed import BilledResponses
 from proxy.outbound import Outbound
 from proxy.pipeline import Pipeline
 from proxy.preflight import require_c_parser
 from proxy.pricing import find_book
-from proxy.record.codec import Close, Open
+from proxy.recognition import Recognizer
+from proxy.record.codec import Close, End, Event, Open
 from proxy.record.spool import SpoolWriter
 from proxy.recovery import Memory
+from proxy.runs import RunBook
 from proxy.settling import Settler
-from proxy.telemetry import ExchangeMeters, Registry
+from proxy.telemetry import ExchangeMeters, Registry, RunMeters
 from proxy.wiring import (
     build_snapshot,
     egress_proxy,
     listener_tls,
     port_limits,
+    run_memory,
     spool_options,
 )
 
-_TICK_SECONDS = 0.5
-_CHECKPOINT_TURNS = 6
-_SWEEP_TURNS = 10
 _BILLED_RESPONSES = 20_000
 _logger = logging.getLogger("tacho.worker")
 
@@ -76,12 +76,16 @@ class Worker:
         self._meters = ExchangeMeters(self.telemetry, book.table.models())
         self._billed = BilledResponses(_BILLED_RESPONSES)
         self._settler = Settler(book, self._billed)
-        self._runs = RunCounter(RunLimits())
-        self._memory = Memory(self.telemetry, self._meters, self._billed, self._runs)
-        self._root = Path(settings.data_dir) / "spool"
-        self._absorb()
+        run_meters = RunMeters(self.telemetry, self._meters)
+        self._book = RunBook(run_meters, self._new_event_id)
+        self._runs = run_memory(settings, self._book.ended)
+        self._memory = Memory(
+            self.telemetry, self._meters, self._billed, self._runs, self._book
+        )
+        root = Path(settings.data_dir) / "spool"
+        absorb(self._memory, self._meters, root, name, self._incarnation)
         self.spool = SpoolWriter(
-            self._root,
+            root,
             name,
             self._incarnation,
             spool_options(settings),
@@ -89,7 +93,9 @@ class Worker:
         )
         self._connector = Connector(egress_proxy(settings), settings.ca_file)
         self._pool = Pool(self._connector, settings.timeouts.upstream_keepalive_seconds)
+        self._identifier = self._make_identifier()
         self.pipeline = self._pipeline(read_keys(settings, environment()))
+        self._housekeeping = self._make_housekeeping(root)
         self.port = DataPort(
             self.pipeline.handle, port_limits(settings), self._meters.drop
         )
@@ -98,19 +104,17 @@ class Worker:
     def _new_id(self, now_ns: int) -> str:
         return uuid7(now_ns, self._random.getrandbits(62))
 
-    def _pipeline(self, keys: Keys) -> Pipeline:
+    def _new_event_id(self) -> str:
+        return self._new_id(time.time_ns())
+
+    def _make_housekeeping(self, root: Path) -> Housekeeping:
+        house = House(
+            self.spool, self._pool, self._meters, self._memory, self._runs, self._book, self._under_way, self._count_fault
+        )  # fmt: skip
+        return Housekeeping(house, root, self.name, self._incarnation)
+
+    def _make_identifier(self) -> Identifier:
         settings = self.settings
-        desk = Desk(
-            spool=self.spool,
-            settler=self._settler,
-            applied=self._meters.apply,
-            under_way=self._count_under_way,
-            noted=self._meters.event,
-            fault=self._count_fault,
-            new_id=lambda: self._new_id(time.time_ns()),
-            meter_buffer_bytes=settings.limits.meter_buffer_bytes,
-            response_headers=settings.response_headers,
-        )
         installation = Installation(
             settings.instance or socket.gethostname(),
             settings.tenant,
@@ -120,18 +124,43 @@ class Worker:
         )
         identifier = Identifier(
             installation,
-            self._runs,
+            Recognizer(installation.seed, self._runs, self._new_id),
             self._new_id,
             lambda count: self._meters.drop("bad_name", count),
+            self._count_fault,
+        )
+        identifier.rename(settings.agents.rename)
+        return identifier
+
+    def _pipeline(self, keys: Keys) -> Pipeline:
+        settings = self.settings
+        desk = Desk(
+            spool=self.spool,
+            settler=self._settler,
+            applied=self._count,
+            under_way=self._count_under_way,
+            noted=self._note,
+            fault=self._count_fault,
+            new_id=self._new_event_id,
+            meter_buffer_bytes=settings.limits.meter_buffer_bytes,
+            response_headers=settings.response_headers,
         )
         return Pipeline(
             build_snapshot(settings, keys, self._secrets),
             desk,
-            identifier,
+            self._identifier,
             self._pool,
             Outbound(self._connector),
             time.time_ns,
         )
+
+    def _count(self, opened: Open, closed: Close, ended: End) -> None:
+        self._meters.apply(opened, closed, ended)
+        self._book.apply(opened, closed, ended)
+
+    def _note(self, event: Event) -> None:
+        self._meters.event(event)
+        self._book.noted(event)
 
     def _count_under_way(self, route: str, change: int) -> None:
         if change > 0:
@@ -149,10 +178,10 @@ class Worker:
     async def start(self) -> None:
         """Begin to serve."""
         self.spool.start()
-        await self._checkpoint()
+        await self._housekeeping.checkpoint()
         await self.port.listen(self._sockets, listener_tls(self.settings))
         self._ticker = asyncio.get_running_loop().create_task(
-            self._tick(), name="ticker"
+            self._housekeeping.run(), name="ticker"
         )
 
     async def stop(self) -> None:
@@ -165,7 +194,7 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
         self._pool.close()
-        await self._checkpoint()
+        await self._housekeeping.checkpoint()
         await asyncio.to_thread(self.spool.close)
 
     def reload(self, path: str | None) -> None:
@@ -179,6 +208,7 @@ class Worker:
                 default_route=new.default_route,
                 prices=new.prices,
                 unpriced=new.unpriced,
+                agents=new.agents,
             )
             keys = read_keys(settings, environment())
             snapshot = build_snapshot(settings, keys, self._secrets)
@@ -189,60 +219,15 @@ class Worker:
             return
         self.pipeline.snapshot, self._settler.book = snapshot, book
         self._meters.know(book.table.models())
+        self._identifier.rename(settings.agents.rename)
         self.settings = settings
         self._meters.note_reload(succeeded=True)
-
-    async def _tick(self) -> None:
-        """Measure the loop's lag, sweep idle connections, write checkpoints; outlives faults of ours."""
-        turn = 0
-        while True:
-            due = time.monotonic() + _TICK_SECONDS
-            await asyncio.sleep(_TICK_SECONDS)
-            self._meters.note_loop_lag(max(0, round((time.monotonic() - due) * 1e6)))
-            turn += 1
-            try:
-                await self._keep_house(turn)
-            except Exception:  # noqa: BLE001  # the guard of housekeeping
-                self._count_fault("housekeeping")
-
-    async def _keep_house(self, turn: int) -> None:
-        self._note_spool()
-        if turn % _SWEEP_TURNS == 0:
-            self._pool.sweep()
-        if turn % _CHECKPOINT_TURNS == 0:
-            await self._checkpoint()
-
-    def _note_spool(self) -> None:
-        # An answer that did not wait for its record lost a promise, not the record.
-        lost = {**self.spool.dropped, "record_late": self.spool.waits_out}
-        self._meters.note_spool(self.spool.bytes_total(), lost)
 
     def _under_way(self) -> Iterable[tuple[Open, Close | None]]:
         return [
             (ledger.exchange.opened, ledger.exchange.closed)
             for ledger in self.pipeline.under_way()
         ]
-
-    def _absorb(self) -> None:
-        try:
-            self._memory.absorb(self._root, self.name, self._incarnation)
-        except RecordError as error:
-            raise StartError(f"{self._root / self.name}: {error}") from error
-        for reason, count in self._memory.losses.items():
-            self._meters.drop(f"recovery_{reason}", count)
-        self._memory.losses.clear()
-
-    async def _checkpoint(self) -> None:
-        self._note_spool()
-        if self._memory.is_awaiting:
-            self._absorb()
-        try:
-            await self._memory.write(self.spool, self._incarnation, self._under_way)
-        except OSError as error:
-            self._meters.drop("checkpoint")
-            _logger.warning(
-                "checkpoint_failed", extra={"detail": {"errno": error.errno}}
-            )
 
     def probes(self) -> Probes:
         """Give the answers for the control socket."""
@@ -251,7 +236,7 @@ class Worker:
         )
 
     def _metrics(self) -> bytes:
-        self._note_spool()
+        self._housekeeping.note_spool()
         return msgspec.msgpack.encode(self.telemetry.families())
 
     def _health(self) -> tuple[bool, dict[str, Any]]:

@@ -20,7 +20,7 @@ from exporters.enrich.rows import (
     step_rows,
 )
 from proxy.model import ErrorType
-from proxy.record.codec import Close, End, Event, Open, Price, Record
+from proxy.record.codec import Close, End, Event, Memo, Open, Price, Record
 from proxy.record.framing import Position
 
 END_WAIT_SECONDS = 1.0
@@ -90,6 +90,8 @@ class Pending:
             case Price():
                 self._heard(record.ts_us)
                 yield price_row(record)
+            case Memo():
+                pass  # for the worker's successor
             case Open():
                 self._heard(record.ts_us)
                 yield from self._open(record, place)

@@ -18,6 +18,7 @@ from proxy.config.loader import as_environment, environment, load
 from proxy.config.reload import reloadable
 from proxy.config.structs import (
     AdminSettings,
+    AgentSettings,
     AwsSigning,
     ClickHouseSettings,
     ClientSettings,
@@ -27,6 +28,7 @@ from proxy.config.structs import (
     PriceRule,
     RouteKind,
     RouteSettings,
+    RunSettings,
     Settings,
     SpoolSettings,
     StoreSettings,
@@ -38,6 +40,7 @@ from proxy.config.structs import (
 __all__ = [
     "Address",
     "AdminSettings",
+    "AgentSettings",
     "AwsSigning",
     "ClickHouseSettings",
     "ClientSettings",
@@ -48,6 +51,7 @@ __all__ = [
     "PriceRule",
     "RouteKind",
     "RouteSettings",
+    "RunSettings",
     "Secrets",
     "Settings",
     "SpoolSettings",

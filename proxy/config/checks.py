@@ -151,6 +151,9 @@ def _check_names(settings: Settings) -> None:
     ):
         if not name.isprintable() or len(name) > _MAX_NAME_CHARACTERS:
             fail(key, name, "at most 128 printable characters")
+    for made, name in settings.agents.rename.items():
+        if not 0 < len(name) <= _MAX_NAME_CHARACTERS or not name.isprintable():
+            fail(f"agents.rename.{made}", name, "1 to 128 printable characters")
     if not settings.data_dir or "\0" in settings.data_dir:
         fail("data_dir", settings.data_dir, "a directory's path")
 

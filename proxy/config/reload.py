@@ -4,7 +4,9 @@ import msgspec
 
 from proxy.config.structs import Settings
 
-RELOADED = frozenset({"routes", "clients", "default_route", "prices", "unpriced"})
+RELOADED = frozenset(
+    {"routes", "clients", "default_route", "prices", "unpriced", "agents"}
+)
 
 
 def reloadable(old: Settings, new: Settings) -> list[str]:

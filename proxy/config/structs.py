@@ -203,6 +203,22 @@ class PriceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Factor for all rates: 0.8 is a fifth off, 1.1 a surcharge."""
 
 
+class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names of agents."""
+
+    rename: dict[str, str] = {}
+    """Other names for agents that are named by their prompt, by the name that was made."""
+
+
+class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a run lives, and how many do."""
+
+    idle_seconds: float = 1800.0
+    """A run ends when it has been idle for so long; a call under way is not idle."""
+    max_live: int = 10_000
+    """Beyond it the run that has been idle for the longest ends; one takes up to 20 KB of memory."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that a user can set."""
 
@@ -225,6 +241,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Add x-tacho-* to answers."""
     routes: dict[str, RouteSettings] = {}
     clients: dict[str, ClientSettings] = {}
+    agents: AgentSettings = AgentSettings()
+    runs: RunSettings = RunSettings()
     limits: LimitSettings = LimitSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     spool: SpoolSettings = SpoolSettings()

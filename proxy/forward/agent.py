@@ -87,6 +87,13 @@ class Agent:
         return int(value) if value else None
 
     @property
+    def peer(self) -> tuple[str, int]:
+        """Address and port of the other end; empty where the connection is gone or has none (a Unix socket)."""
+        transport = self._transport
+        found = transport.get_extra_info("peername") if transport else None
+        return (found[0], found[1]) if isinstance(found, tuple) else ("", 0)
+
+    @property
     def has_body(self) -> bool:
         """Whether bytes of a body come."""
         return not self._request.content.at_eof()

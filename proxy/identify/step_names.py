@@ -1,6 +1,6 @@
 """What a step is called.
 
-What lives here: the rungs header → tool → template of route and path → operation. What does not: reading bodies. A raw URL is
+What lives here: the rungs header → tool → results that are read → template of route and path → operation. What does not: reading bodies. A raw URL is
 never a name: ids, tokens and personal data stand in URLs.
 """
 
@@ -23,6 +23,7 @@ class StepNames:
     def __init__(self, max_names: int = 500) -> None:
         self._max_names = max_names
         self._tools: set[str] = set()
+        """Names made of tools: of the call of one, of reading its result."""
         self._templates: set[str] = set()
         self.overflowed = 0
         """Steps that are called `other` because of the cap."""
@@ -36,16 +37,19 @@ class StepNames:
         path: str,
         operation: str,
         tool: str = "",
+        after: str = "",
     ) -> tuple[str, str]:
-        """Give name and source (`header`, `tool`, `route`, `operation`).
+        """Give name and source (`header`, `tool`, `results`, `route`, `operation`).
 
-        `given` is what a header said, `tool` what an MCP call names, `path` the upstream's.
+        `given` is what a header said, `tool` what an MCP call names, `path` the upstream's, `after` what the call reads (`answering.py`).
         """
         if given:
             return given, "header"
         if tool:
             known = _TOOL.fullmatch(tool) is not None
             return self._capped(self._tools, tool) if known else OTHER_STEP, "tool"
+        if after:
+            return self._capped(self._tools, after), "results"
         if kind in _NAMED_BY_OPERATION:
             return operation, "operation"
         name = f"{route} {method} {template(path)}"

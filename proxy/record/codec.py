@@ -1,6 +1,6 @@
 """The records of one exchange and their bytes.
 
-What lives here: `Open`, `Close`, `End`, `Event` and `Price`, and how they become the payload of a spool frame. What does not:
+What lives here: `Open`, `Close`, `End`, `Event`, `Price` and `Memo`, and how they become the payload of a spool frame. What does not:
 framing, files and locks (`spool.py`), rows (`exporters/enrich/rows.py`).
 
 A payload is MessagePack: a map with the tag in `t` and only the fields that differ from their defaults. Fields may be
@@ -164,7 +164,14 @@ class Price(msgspec.Struct, frozen=True, tag_field="t", tag="p"):
     """JSON: the table's own name of the model, and its rates in dollars by unit, with tiers, times and variants."""
 
 
-Record = Open | Close | End | Event | Price
+class Memo(msgspec.Struct, frozen=True, tag_field="t", tag="m"):
+    """What was learned of a run, for the writer's successor alone; no row is made of it."""
+
+    said: bytes
+    """In the words of `proxy.state`."""
+
+
+Record = Open | Close | End | Event | Price | Memo
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
@@ -175,7 +182,7 @@ class _Tag(msgspec.Struct):
 
 
 _tag_decoder = msgspec.msgpack.Decoder(_Tag)
-KNOWN_TAGS = frozenset({"o", "c", "e", "v", "p"})
+KNOWN_TAGS = frozenset({"o", "c", "e", "v", "p", "m"})
 
 
 def encode(record: Record) -> bytes:

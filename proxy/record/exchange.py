@@ -20,7 +20,7 @@ from proxy.model import (
     Usage,
     UsageSource,
 )
-from proxy.record.codec import Close, End, Open, PartUsage, Price
+from proxy.record.codec import Close, End, Event, Open, PartUsage, Price
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -146,6 +146,25 @@ class Exchange:
             overhead_us=self._overhead(),
         )
         return self.ended
+
+    def event(
+        self, event_id: str, kind: str, reason: str, model: str, detail: str
+    ) -> Event:
+        """Give an event about this exchange, of the time of its admission."""
+        opened = self.opened
+        return Event(
+            event_id=event_id,
+            ts_us=opened.ts_us,
+            type=kind,
+            tenant=opened.tenant,
+            agent=opened.agent,
+            run_id=opened.run_id,
+            step_id=opened.step_id,
+            reason=reason,
+            route=opened.route,
+            model=model or opened.model_requested,
+            detail=detail,
+        )
 
     def _wall(self, now: float) -> int:
         return self.opened.ts_us + round((now - self.began) * 1e6)

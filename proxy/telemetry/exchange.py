@@ -68,7 +68,7 @@ class ExchangeMeters:
     def apply(self, opened: Open, closed: Close | None, ended: End) -> None:
         """Count one exchange, once, when its end is known; `closed` is `None` where the proxy died before it."""
         close = _NO_CLOSE if closed is None else closed
-        who = self._who(opened.tenant, opened.agent)
+        who = self.who(opened.tenant, opened.agent)
         model = self._model(close.model_served or opened.model_requested)
         where = (opened.route, model)
         self._attempts.add((*who, *where, opened.kind, ended.outcome))
@@ -96,7 +96,7 @@ class ExchangeMeters:
 
     def event(self, event: Event) -> None:
         """Count one event."""
-        self._events.add((*self._who(event.tenant, event.agent), event.type))
+        self._events.add((*self.who(event.tenant, event.agent), event.type))
 
     def note_loop_lag(self, lag_us: int) -> None:
         """Observe by how much the event loop was late."""
@@ -121,8 +121,8 @@ class ExchangeMeters:
         """Take new names that models may have as a label; those known before keep theirs."""
         self._models = self._models | models
 
-    def _who(self, tenant: str, agent: str) -> Labels:
-        """Bound the number of names; later ones share one series."""
+    def who(self, tenant: str, agent: str) -> Labels:
+        """Give the labels of a tenant's agent; names beyond the bound share one series."""
         who = (tenant, agent)
         if who in self._names:
             return who
@@ -142,7 +142,7 @@ class ExchangeMeters:
         if close is not _NO_CLOSE and not waits:
             self._attempt_duration.observe(where, close.duration_us)
             if opened.is_step:
-                _, agent = self._who(opened.tenant, opened.agent)
+                _, agent = self.who(opened.tenant, opened.agent)
                 self._step_duration.observe((agent, opened.kind), close.duration_us)
         if close.ttft_us is not None:
             self._ttft.observe(where, close.ttft_us)

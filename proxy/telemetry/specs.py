@@ -125,6 +125,50 @@ RATELIMIT = Spec(
     combine="min",
 )
 EVENTS = Spec("tacho_events_total", "Events.", (*_WHO, "type"), _OPEN)
+RUNS = Spec(
+    "tacho_runs_total",
+    "Runs that have ended.",
+    (*_WHO, "outcome"),
+    _OPEN,
+)
+RUN_STEPS = Spec(
+    "tacho_run_steps",
+    "Steps of a run.",
+    _WHO,
+    _OPEN,
+    bounds=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+RUN_COST = Spec(
+    "tacho_run_cost_usd",
+    "Cost of a run, in US dollars.",
+    _WHO,
+    _OPEN,
+    PICO_PER_USD,
+    (0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 50, 100),
+)
+RUN_DURATION = Spec(
+    "tacho_run_duration_seconds",
+    "From a run's first call to its last sign of life.",
+    _WHO,
+    _OPEN,
+    _MICROS,
+    (1, 10, 60, 300, 900, 1800, 3600, 14400, 86400),
+)
+LIVE_COST = Spec(
+    "tacho_live_run_cost_usd_max",
+    "What the costliest run that lives has cost, in US dollars.",
+    _WHO,
+    _OPEN,
+    PICO_PER_USD,
+    combine="max",
+)
+LIVE_STEPS = Spec(
+    "tacho_live_run_steps_max",
+    "Steps of the longest run that lives.",
+    _WHO,
+    _OPEN,
+    combine="max",
+)
 CONFIG_RELOAD = Spec(
     "tacho_config_reload_success",
     "1 when the last reload of the settings was taken.",

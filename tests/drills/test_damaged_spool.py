@@ -54,7 +54,7 @@ def zeros_at_the_end(segments: list[Path]) -> Damaged:
 def segment_missing(segments: list[Path]) -> Damaged:
     """One in the middle is gone; calls with records in it may be incomplete or unknown."""
     found = [codec.decode(each) for each in payloads(segments[1])]
-    beside = (codec.Event, codec.Price)
+    beside = (codec.Event, codec.Memo, codec.Price)
     attempts = {each.attempt_id for each in found if each and not isinstance(each, beside)}  # fmt: skip
     segments[1].unlink()
     return Damaged({"missing": 1}, frozenset(attempts))

@@ -10,13 +10,16 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from proxy.identify.runs import RunCounter, RunLimits
+from proxy.identify.facts import Run
 from proxy.meter.billed import BilledResponses
 from proxy.model import Outcome, Usage
-from proxy.record.codec import Close, End, Event, Open, Price, Record, encode
+from proxy.record.codec import Close, End, Event, Memo, Open, Price, Record, encode
 from proxy.record.spool import SpoolWriter
 from proxy.recovery import Memory
-from proxy.telemetry import ExchangeMeters, Registry
+from proxy.runs import RunBook
+from proxy.state.memo import replay, written
+from proxy.state.memory import MemoryState
+from proxy.telemetry import ExchangeMeters, Registry, RunMeters
 from tests.helpers.counted import Counts, counted
 from tests.helpers.pipelines import make_spool
 from tests.helpers.spooled import make_close, make_end, make_open
@@ -29,8 +32,11 @@ class Life:
         self.registry = Registry()
         self.meters = ExchangeMeters(self.registry, frozenset({"gpt-5"}))
         self.billed = BilledResponses(100)
-        self.runs = RunCounter(RunLimits())
-        self.memory = Memory(self.registry, self.meters, self.billed, self.runs)
+        self.book = RunBook(RunMeters(self.registry, self.meters), lambda: "e")
+        self.runs = MemoryState(100, 10**12, self.book.ended)
+        self.memory = Memory(
+            self.registry, self.meters, self.billed, self.runs, self.book
+        )
         self.pending: dict[str, tuple[Open, Close | None]] = {}
 
     def live(self, record: Record) -> None:
@@ -38,17 +44,15 @@ class Life:
         match record:
             case Open():
                 self.pending[record.attempt_id] = (record, None)
-                if record.step_seq is not None:
-                    self.runs.observe(
-                        record.tenant, record.run_id, record.step_seq, record.ts_us
-                    )
             case Close():
                 opened, _ = self.pending[record.attempt_id]
                 self.pending[record.attempt_id] = (opened, record)
                 self.billed.book(opened.dialect, record.response_id, record.usage)
             case End():
                 opened, closed = self.pending.pop(record.attempt_id)
-                self.meters.apply(opened, closed, record)
+                self._apply(opened, closed, record)
+            case Memo():
+                replay(self.runs, record.said)
             case Price():
                 pass
             case Event():
@@ -59,18 +63,28 @@ class Life:
         for attempt_id, (opened, closed) in self.pending.items():
             outcome = closed.outcome if closed else Outcome.PROXY_CRASHED
             ended = End(attempt_id, closed.closed_us if closed else 0, outcome)
-            self.meters.apply(opened, closed, ended)
+            self._apply(opened, closed, ended)
+
+    def _apply(self, opened: Open, closed: Close | None, ended: End) -> None:
+        self.meters.apply(opened, closed, ended)
+        self.book.apply(opened, closed, ended)
 
     def remembered(self) -> Any:
         return (
             msgspec.msgpack.decode(self.registry.snapshot()),
             sorted(self.billed.ids()),
-            sorted(self.runs.snapshot()),
+            sorted(self.book.snapshot()),
+            sorted((run.run_id, run.step_seq) for run in self.runs.runs()),
         )
 
     def attempts(self) -> Counts:
         found = counted(self.registry, "tacho_attempts_total")
         return {(labels[-1],): value for labels, value in found.items()}
+
+
+def make_memo(run_id: str, step_seq: int) -> Memo:
+    run = Run("acme", run_id, run_id, step_seq=step_seq, seen_us=step_seq)
+    return Memo(written(run, [], begins=True))
 
 
 @st.composite
@@ -82,14 +96,15 @@ def histories(draw: st.DrawFn) -> list[Record]:
         step = draw(st.none() | st.integers(1, 9))
         response_id = draw(st.sampled_from(["", f"resp_{number}"]))
         dialect = draw(st.sampled_from(["openai_responses", "openai_chat"]))
-        run_id = draw(st.sampled_from(["r1", "r2"]))
         usage = Usage(input=draw(st.integers(1, 50)))
+        run_id = draw(st.sampled_from(["r1", "r2"]))
         lane: list[Record] = [
             make_open(name, step_seq=step, run_id=run_id, dialect=dialect),
+            make_memo(run_id, step or 0),
             make_close(name, response_id=response_id, usage=usage),
             make_end(name, outcome=draw(st.sampled_from(Outcome))),
         ]
-        lanes.append(lane[: draw(st.integers(1, 3))])
+        lanes.append(lane[: draw(st.integers(1, 4))])
     lanes.append([Event(f"e{i}", 1, "gap") for i in range(draw(st.integers(0, 2)))])
     history: list[Record] = []
     while any(lanes):

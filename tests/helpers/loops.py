@@ -87,6 +87,33 @@ def responses(root: str, prompt: str, stream: bool) -> str:
     raise AssertionError("no end")
 
 
+def responses_replayed(root: str, prompt: str, stream: bool) -> str:
+    """Send the whole conversation each time, as who stores nothing does."""
+    tools: Any = [{"type": "function", "name": "search", "parameters": LOOK_UP}]
+    given: Any = [{"role": "user", "content": prompt}]
+    with openai_client(f"{root}/openai", max_retries=2) as client:
+        for _ in range(MAX_STEPS):
+            asked: Any = {"model": "gpt-4o", "input": given, "tools": tools}
+            if stream:
+                with client.responses.stream(store=False, **asked) as events:
+                    said: Any = events.get_final_response()
+            else:
+                said = client.responses.create(store=False, **asked)
+            calls = [item for item in said.output if item.type == "function_call"]
+            if not calls:
+                return str(said.output_text)
+            if said.output_text:
+                given.append({"role": "assistant", "content": said.output_text})
+            for call in calls:
+                kept = ("type", "call_id", "name", "arguments")
+                given.append({name: getattr(call, name) for name in kept})
+            for call in calls:
+                found = search(**json.loads(call.arguments))
+                output = {"call_id": call.call_id, "output": found}
+                given.append({"type": "function_call_output", **output})
+    raise AssertionError("no end")
+
+
 def messages_api(root: str, prompt: str, stream: bool) -> str:
     tools: Any = [{"name": "search", "input_schema": LOOK_UP}]
     messages: list[Any] = [{"role": "user", "content": prompt}]
@@ -150,6 +177,7 @@ def generate_content(root: str, prompt: str, stream: bool) -> str:
 LOOPS: dict[str, Callable[[str, str, bool], str]] = {
     "chat": chat,
     "responses": responses,
+    "responses_replayed": responses_replayed,
     "anthropic": messages_api,
     "gemini": generate_content,
 }

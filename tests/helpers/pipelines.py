@@ -19,17 +19,19 @@ from proxy.config import Keys, Settings, ensure_data_dir
 from proxy.desk import Desk
 from proxy.forward.connect import Connector
 from proxy.forward.pool import Pool
-from proxy.identify.runs import RunCounter, RunLimits
 from proxy.meter.billed import BilledResponses
 from proxy.meter.book import PriceBook
 from proxy.meter.prices import PriceTable
 from proxy.outbound import Outbound
 from proxy.pipeline import Pipeline
+from proxy.recognition import Recognizer
 from proxy.record.batches import SpoolOptions
 from proxy.record.codec import Close, End, Event, Open
 from proxy.record.disk import Disk
 from proxy.record.spool import SpoolWriter
 from proxy.settling import Settler
+from proxy.state import State
+from proxy.state.memory import MemoryState
 from proxy.wiring import build_snapshot, port_limits
 from tests.helpers.port import Port, serving
 from tests.helpers.spooled import FaultyDisk
@@ -92,6 +94,20 @@ def make_desk(spool: SpoolWriter, told: Told, **changes: Any) -> Desk:
     return Desk(**{**parts, **changes})
 
 
+def make_identifier(told: Told, state: State | None = None) -> Identifier:
+    """Give an identifier with a memory of its own."""
+
+    def fault(phase: str) -> None:
+        told.faults[phase] += 1
+
+    def new_id(_: int) -> str:
+        return uuid.uuid4().hex
+
+    state = MemoryState(100, 10**12) if state is None else state
+    recognizer = Recognizer(INSTALLATION.seed, state, new_id)
+    return Identifier(INSTALLATION, recognizer, new_id, lambda _: None, fault)
+
+
 @dataclass
 class Piped:
     """A pipeline that serves, and what its desk was told."""
@@ -115,12 +131,7 @@ async def piped(
     pipeline = Pipeline(
         build_snapshot(settings, Keys({}, {}), secrets),
         make_desk(spool, told, **desk),
-        Identifier(
-            INSTALLATION,
-            RunCounter(RunLimits()),
-            lambda _: uuid.uuid4().hex,
-            lambda _: None,
-        ),
+        make_identifier(told),
         pool,
         Outbound(connector),
         time.time_ns,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import google_crc32c
 
-from proxy.record.codec import Close, End, Event, Open, Price, decode
+from proxy.record.codec import Close, End, Event, Memo, Open, Price, decode
 from tests.helpers.wire import WAIT_SECONDS
 
 HEADER_BYTES = 32
@@ -76,8 +76,8 @@ def read_spool(data_dir: Path) -> tuple[list[Recorded], list[Event]]:
                     _of(exchanges, record.attempt_id).ends.append(record)
                 case Event() as record:
                     events.append(record)
-                case Price():
-                    pass  # it explains what other records say
+                case Price() | Memo():
+                    pass  # one explains what other records say, the other is for the worker's successor
                 case None:
                     raise AssertionError(f"unknown record in {path}")
     return list(exchanges.values()), events

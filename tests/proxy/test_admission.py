@@ -7,8 +7,11 @@ import pytest
 
 from proxy.admission import NO_ASK, Identifier, Installation, Request
 from proxy.http.headers import Headers
-from proxy.identify.runs import RunCounter, RunLimits
 from proxy.model import ANONYMOUS, Ask, Client, Kind, RunSource
+from proxy.recognition import Recognizer
+from proxy.state import State
+from proxy.state.memory import MemoryState
+from tests.helpers.runs.tracking import drive
 
 HOME = Installation("here", "acme", "prod", "house-agent", b"secret")
 CHAT = Ask("openai_chat", "chat", Kind.LLM, True, model="gpt-5", stream=True)
@@ -19,14 +22,21 @@ NOW_NS = 1_750_000_000_123_456_789
 class Desk:
     """An identifier with ids in order, and what it ignored."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: State | None = None) -> None:
         self.ignored: list[int] = []
         ids = count(1)
+        self.faults: list[str] = []
+        self.state = MemoryState(100, 10**12) if state is None else state
+
+        def new_id(_: int) -> str:
+            return f"{next(ids):032x}"
+
         self.identifier = Identifier(
             HOME,
-            RunCounter(RunLimits()),
-            lambda _: f"{next(ids):032x}",
+            Recognizer(HOME.seed, self.state, new_id),
+            new_id,
             self.ignored.append,
+            self.faults.append,
         )
 
     def open(self, *headers: tuple[bytes, bytes], ask: Ask = CHAT, **changes: Any):
@@ -40,7 +50,7 @@ class Desk:
             "inflight": 3,
         }
         request = Request(Headers(headers), ask=ask, **{**facts, **changes})
-        return self.identifier.identify(request, NOW_NS)
+        return drive(self.identifier.identify(request, NOW_NS)).opened
 
 
 def test_a_call_that_names_nothing_is_the_installations():

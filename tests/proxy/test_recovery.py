@@ -9,15 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.identify.facts import Run
 from proxy.model import Usage
 from proxy.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from proxy.record.codec import Close, Record, encode
+from proxy.record.codec import Close, Event, Memo, Record, encode
+from proxy.state.memo import replay, written
 from tests.helpers.counted import counted
-from tests.helpers.lives import Life, checkpointed, histories, lived
+from tests.helpers.lives import Life, checkpointed, histories, lived, make_memo
 from tests.helpers.pipelines import make_spool
+from tests.helpers.runs.tracking import Tracker, drive
 from tests.helpers.spooled import Writer, make_close, make_end, make_open
 
 LAST = "f" * 32
+BODY = b'{"messages":[{"role":"user","content":"Hello."}]}'
 
 
 def successor(root: Path) -> Life:
@@ -58,10 +62,11 @@ def test_calls_that_died_with_their_worker_are_counted_as_their_rows_will_be(tmp
 
 def test_a_run_goes_on_with_its_next_step(tmp_path):
     writer = Writer(tmp_path, "0" * 32)
-    writer.write(make_open("a1", step_seq=1), make_open("a2", step_seq=2))
+    writer.write(make_open("a1"), make_memo("r1", 1), make_memo("r1", 2))
     writer.die()
     heir = successor(tmp_path)
-    assert heir.runs.next_step("acme", "run-1", make_open("x").ts_us) == 3
+    again = Run("acme", "r1", "r1", seen_us=9)
+    assert drive(heir.runs.admit(again, [], is_step=True)).step_seq == 3
 
 
 @pytest.mark.parametrize(
@@ -224,3 +229,50 @@ async def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
     checkpoint = read_checkpoint(spool.directory)
     assert checkpoint is not None
     assert checkpoint.incarnation == "first"
+
+
+def test_a_call_that_died_with_its_worker_may_be_tried_again(tmp_path):
+    tracker = Tracker()
+    begun = tracker.begin(BODY, 5, body_hash=9)
+    run, noted = tracker.log[0]
+    writer = Writer(tmp_path, "0" * 32)
+    opened = make_open("a1", tenant="t", run_id=run.run_id, step_id=begun.call.asked.step_id)  # fmt: skip
+    writer.write(opened, Memo(written(run, noted, begins=True)))
+    writer.die()
+    heir = successor(tmp_path)
+    again = Tracker(heir.runs).begin(BODY, 6, body_hash=9)
+    assert again.decision.retry_layer == "app"
+    assert again.decision.run_id == run.run_id
+
+
+def test_a_run_that_had_ended_is_not_there_again_and_one_that_lived_is(tmp_path):
+    writer = Writer(tmp_path, "0" * 32)
+    over = Event("e1", 5, "run_end", tenant="acme", run_id="r1")
+    writer.write(make_memo("r1", 1), make_memo("r2", 1), over)
+    writer.write(Memo(b"\xff"))
+    writer.die()
+    heir = successor(tmp_path)
+    assert [run.run_id for run in heir.runs.runs()] == ["r2"]
+    assert heir.book.events(9) == []
+    assert heir.memory.losses == {"runs": 1}
+
+
+@pytest.mark.blocking_allowed  # opens a spool
+async def test_a_checkpoint_of_many_runs_holds_up_nobody(tmp_path):
+    life = Life()
+    for number in range(400):
+        replay(life.runs, make_memo(f"r{number}", 1).said)
+    spool = make_spool(tmp_path)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.ensure_future(count())
+    await checkpointed(life, spool)
+    counting.cancel()
+    spool.close()
+    assert turns >= 400 / 40

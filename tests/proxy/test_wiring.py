@@ -12,6 +12,7 @@ from proxy.config import (
     Keys,
     LimitSettings,
     RouteSettings,
+    RunSettings,
     Secrets,
     Settings,
     SpoolSettings,
@@ -22,6 +23,7 @@ from proxy.config.structs import TlsListener
 from proxy.errors import SettingsError, StartError
 from proxy.http.headers import Headers
 from proxy.http.sigv4 import Credentials
+from proxy.identify.facts import Run
 from proxy.meter.dialects import recognise
 from proxy.model import ANONYMOUS
 from proxy.providers import PROVIDERS, Provider
@@ -30,6 +32,7 @@ from proxy.wiring import (
     egress_proxy,
     listener_tls,
     port_limits,
+    run_memory,
     spool_options,
 )
 from tests.helpers.tls import AUTHORITY, CERTIFICATE, KEY
@@ -271,3 +274,14 @@ def test_a_route_signs_for_the_region_of_its_host_or_settings(
     routes = snapshot.routes.routes
     assert (routes["b"].signs, routes["other"].signs) == (True, False)
     assert "secret" not in repr(snapshot.signers)
+
+
+def test_runs_live_as_long_and_are_as_many_as_the_settings_say():
+    ended: list[str] = []
+    settings = Settings(runs=RunSettings(idle_seconds=2.0, max_live=2))
+    memory = run_memory(settings, lambda run: ended.append(run.run_id))
+    for number in range(3):
+        memory.observe(Run("t", f"r{number}", "", seen_us=number), [])
+    assert ended == ["r0"]
+    memory.expire(2_000_001)
+    assert ended == ["r0", "r1"]

@@ -377,3 +377,21 @@ def test_a_spool_of_a_newer_version_refuses_the_start_and_is_left_alone(
     with pytest.raises(StartError, match="use the newer version"):
         Worker(Settings(data_dir=str(data_dir)), "w0", [])
     assert (newer / "00000001.seg").read_bytes() == written
+
+
+@pytest.mark.blocking_allowed  # as above
+async def test_a_reload_takes_new_names_of_agents(
+    origin: RawOrigin, proxy: Proxy, tmp_path: Path
+):
+    origin.handler = always(response(CHAT, JSON))
+    messages = [{"role": "system", "content": "You are a tax adviser."}]
+    body = json.dumps({"model": "gpt-4o", "messages": messages}).encode()
+    asked = request(b"/openai/v1/chat/completions", JSON, method=b"POST", body=body)
+    await proxy.call(asked)
+    path = tmp_path / "names.yaml"
+    routes = f"routes: {{openai: {{url: '{origin.url}'}}}}"
+    path.write_text(f"{routes}\nagents: {{rename: {{tax-adviser: taxes}}}}")
+    worker_of(proxy).reload(str(path))
+    await proxy.call(asked)
+    seen = await proxy.ended(2)
+    assert [each.open.agent for each in seen] == ["tax-adviser", "taxes"]

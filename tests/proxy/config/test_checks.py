@@ -44,6 +44,10 @@ def loaded(tmp_path, text: str) -> Settings:
         ("tenant: a/b", ["tenant: is 'a/b'"]),
         ('agent: "a\\e[31m"', ["agent: is", "printable"]),
         ("data_dir: ''", ["data_dir: is ''"]),
+        ("agents: {rename: {a: ''}}", ["agents.rename.a: is ''", "printable"]),
+        ("runs: {idle_seconds: 0}", ["runs.idle_seconds: is 0", "positive"]),
+        ("runs: {max_live: 0}", ["runs.max_live: is 0", "positive"]),
+        ("runs: {idle: 5}", ["runs", "idle"]),
         (
             "timeouts: {idle_seconds: .nan}",
             ["timeouts.idle_seconds: is nan", "a positive number"],

@@ -1,5 +1,6 @@
 from proxy.config import (
     AdminSettings,
+    AgentSettings,
     ClientSettings,
     RouteSettings,
     Settings,
@@ -8,8 +9,9 @@ from proxy.config import (
 )
 
 
-def test_routes_and_clients_can_be_reloaded():
+def test_routes_clients_and_names_can_be_reloaded():
     new = Settings(
+        agents=AgentSettings(rename={"a": "b"}),
         routes={"x": RouteSettings("http://x")},
         clients={"a": ClientSettings("K")},
         default_route="x",

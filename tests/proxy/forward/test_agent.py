@@ -277,3 +277,18 @@ async def test_a_handler_that_ends_too_early_leaves_a_visibly_cut_answer():
     async with serving(handler) as port, await port.connect() as client:
         with pytest.raises(CutError):
             await client.call(request(b"/a"))
+
+
+async def test_an_agent_is_told_by_the_other_end_of_its_connection():
+    seen: list[tuple[str, int]] = []
+
+    async def handler(agent: Agent) -> None:
+        seen.append(agent.peer)
+        await reply(agent)
+
+    async with serving(handler) as port:
+        for _ in range(2):
+            async with await port.connect() as client:
+                await client.call(FIRST)
+    assert {host for host, _ in seen} == {"127.0.0.1"}
+    assert len(set(seen)) == 2

@@ -19,6 +19,15 @@ def test_a_model_call_is_called_by_its_operation(kind):
     )
 
 
+def test_a_model_call_is_called_by_the_results_that_it_reads():
+    names = StepNames(max_names=1)
+    for after, name in (("after a", "after a"), ("after b", "other")):
+        said = names.name("", Kind.LLM, "o", "POST", "/", "chat", after=after)
+        assert said == (name, "results")
+    given = names.name("plan", Kind.LLM, "o", "POST", "/", "chat", after="after a")
+    assert given == ("plan", "header")
+
+
 def named(tool: str, names: StepNames | None = None) -> tuple[str, str]:
     path, operation = "/mcp", "tools/call"
     names = names or StepNames()

@@ -22,6 +22,7 @@ from proxy.record.codec import (
     Close,
     End,
     Event,
+    Memo,
     Open,
     PartUsage,
     Price,
@@ -45,6 +46,7 @@ FULL: dict[str, Record] = {
     "end": End("a1", 3, Outcome.CLIENT_ABORT, ErrorType.WRITE_STALL, 5, 6, 7, 8),
     "event": Event("e1", 4, "gap", "t", "a", "r", "s", "p", "ac", "re", "so", "1.5", "2", "ro", "m", "d"),
     "price": Price("v1", "openai", "gpt-5", 5, "{}"),
+    "memo": Memo(b"\x00\xff"),
 }  # fmt: skip
 SMALL: dict[str, Record] = {
     "open": Open("a1", "s1", 1, "here", "acme"),
@@ -52,6 +54,7 @@ SMALL: dict[str, Record] = {
     "end": End("a1", 3, Outcome.BLOCKED),
     "event": Event("e1", 4, "gap"),
     "price": Price("v1", "openai", "gpt-5", 5, "{}"),
+    "memo": Memo(b""),
 }
 
 

@@ -1,0 +1,191 @@
+"""What to remember of a call: at its admission, and when its answer is known.
+
+What lives here: the changes as values, which each keeper of facts applies in its own way, so that memory and Redis remember the same;
+applying one twice changes nothing. What does not: keeping them (`proxy.state`), what follows from facts (`ladder.py`). Pure.
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+from proxy.identify.conversation import Conversation
+from proxy.identify.echo import Piece
+from proxy.identify.facts import Asked, Link, Reply, Session, Waits
+from proxy.identify.hashing import key
+from proxy.identify.items import Item, is_telling
+from proxy.identify.ladder import Decision
+from proxy.identify.lookup import Hints, Lookup, echo_key, id_key, id_space, pair_key
+from proxy.model import Kind
+
+MAX_LINKED_IDS = 12
+
+
+class Shelf(IntEnum):
+    """For how long a fact may matter: each run keeps so many of each shelf."""
+
+    BRIEF = 0
+    CHAIN = 1
+    LINK = 2
+    ECHO = 3
+
+
+class Push(msgspec.Struct, frozen=True, array_like=True, tag="p"):
+    """Put a call beside those that said the same (`facts.with_asked`)."""
+
+    key: int
+    shelf: Shelf
+    asked: Asked
+
+
+class Lead(msgspec.Struct, frozen=True, array_like=True, tag="l"):
+    """Let a key lead to a run (`facts.with_link`)."""
+
+    key: int
+    shelf: Shelf
+    link: Link
+
+
+class Wait(msgspec.Struct, frozen=True, array_like=True, tag="w"):
+    """List a run as waiting for tools, or, without any, as waiting no more (`facts.with_waits`)."""
+
+    key: int
+    waits: Waits
+
+
+class Keep(msgspec.Struct, frozen=True, array_like=True, tag="k"):
+    """Begin or prolong a session (`facts.with_session`)."""
+
+    key: int
+    session: Session
+
+
+Change = Push | Lead | Wait | Keep
+
+
+class Call(msgspec.Struct, frozen=True):
+    """What of a call its answer's end needs to know again; `asked.step_seq` is to be what the keeper of state said."""
+
+    asked: Asked
+    tenant: str
+    scope: int
+    waiting: tuple[int, ...]
+    is_llm: bool
+    last: Item | None
+    """What the answer is an answer to."""
+    is_prefilled: bool
+    continues: Asked | None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What of an answer the next request may show."""
+
+    item: Item | None = None
+    response_id: str = ""
+    echoes: tuple[Piece, ...] = ()
+    """`echo.of_answer`."""
+
+
+def asked_of(
+    hints: Hints,
+    conversation: Conversation,
+    look: Lookup,
+    decision: Decision,
+    step_id: str,
+    run_id: str,
+    now_us: int,
+) -> Asked:
+    """Make the value under which a call is remembered; a retry keeps its step."""
+    again = decision.retry_of
+    grows = look.cuts[0][0] if look.cuts else 0
+    brief = [each for each in (look.same, look.retry) if each]
+    lasting = dict.fromkeys((look.strict, look.loose, grows))
+    return Asked(
+        run_id=run_id,
+        step_id=again.step_id if again else step_id,
+        step_seq=again.step_seq if again else 0,
+        turn_seq=decision.turn_seq,
+        seen_us=now_us,
+        body=hints.body_hash,
+        attempt=again.attempt + 1 if again else 0,
+        signature=hints.signature,
+        connection=hints.connection,
+        size=len(conversation.text.rstrip()) if look.cuts else 0,
+        brief=len(brief),
+        keys=(*brief, *(each for each in lasting if each)),
+    )
+
+
+def at_admission(
+    hints: Hints,
+    conversation: Conversation,
+    look: Lookup,
+    decision: Decision,
+    asked: Asked,
+) -> tuple[Call, list[Change]]:
+    """Say what to remember of a call that begins and belongs to a run; a call of none leaves nothing but its bytes."""
+    is_llm, count = hints.kind is Kind.LLM, conversation.asked
+    items = conversation.items
+    call = Call(
+        asked, hints.tenant, look.scope, look.waiting, is_llm,
+        items[count - 1] if is_llm and count else None, count < len(items), decision.continues,
+    )  # fmt: skip
+    changes = _pushed(asked)
+    before = decision.continues
+    if before is not None and not before.continued_by:
+        changes += _pushed(msgspec.structs.replace(before, continued_by=asked.step_id))
+    if not asked.run_id:
+        return call, changes
+    link = Link(asked.run_id, asked.turn_seq)
+    if look.trace:
+        changes.append(Lead(look.trace, Shelf.LINK, link))
+    if before is not None and is_llm and look.pairs:
+        # Both neighbours were seen here, so that a conversation whose beginning is cut off is still known by them.
+        changes.append(Lead(look.pairs[0][0], Shelf.LINK, link))
+    if is_llm:
+        gone_on = Waits(asked.run_id, asked.turn_seq, asked.seen_us, ())
+        changes += [Wait(each, gone_on) for each in look.waiting]
+    return call, changes
+
+
+def at_answer(
+    seed: int, call: Call, state: str, answer: Answer, now_us: int
+) -> list[Change]:
+    """Say what to remember of a call that is over (`state` as `Asked.state`)."""
+    before = call.continues
+    asked = msgspec.structs.replace(call.asked, state=state, reply=_reply(call, answer))
+    changes: list[Change] = []
+    if answer.response_id and call.is_llm and state == "done":
+        response = key(seed, b"response", call.tenant, answer.response_id)
+        asked = msgspec.structs.replace(asked, keys=(*asked.keys, response))
+    changes += _pushed(asked)
+    if state != "done" and before is not None and not before.continued_by:
+        changes += _pushed(before)  # another one may go on from there
+    if not call.is_llm or not asked.run_id:
+        return changes
+    link, item = Link(asked.run_id, asked.turn_seq), answer.item
+    if item is not None:
+        ids = [each for each in item.ids if is_telling(each)][:MAX_LINKED_IDS]
+        in_ids = id_space(seed, call.tenant)
+        changes += [Lead(id_key(seed, in_ids, each), Shelf.LINK, link) for each in ids]  # fmt: skip
+        if call.last is not None and not ids and not call.is_prefilled:
+            changes.append(Lead(pair_key(call.scope, call.last, item), Shelf.LINK, link))  # fmt: skip
+        if item.names and state == "done":
+            waits = Waits(asked.run_id, asked.turn_seq, now_us, item.names)
+            changes += [Wait(each, waits) for each in call.waiting]
+    changes += [Lead(echo_key(call.scope, each), Shelf.ECHO, link) for each in answer.echoes]  # fmt: skip
+    return changes
+
+
+def _pushed(asked: Asked) -> list[Change]:
+    shelves = [Shelf.BRIEF] * asked.brief + [Shelf.CHAIN] * len(asked.keys)
+    return [Push(each, shelf, asked) for each, shelf in zip(asked.keys, shelves, strict=False)]  # fmt: skip
+
+
+def _reply(call: Call, answer: Answer) -> Reply | None:
+    """Give what of an answer is remembered; where it goes on from a beginning that the request gave, its text is not known."""
+    item = answer.item
+    if item is None:
+        return None
+    if not call.is_prefilled:
+        return Reply(item.full, item.calls, item.head, item.ids)
+    return Reply(0, item.calls, 0, item.ids) if item.calls else None

@@ -1,0 +1,203 @@
+"""Which earlier call a conversation goes on from.
+
+What lives here: the rungs of one conversation: its prefix and the answer behind it, ids that the provider issued, neighbours that were
+seen before, a prompt that grew. What does not: the rungs above and below (`ladder.py`).
+
+A conversation goes on where an earlier request's whole list of messages is a proper prefix of this one's and what follows it is what
+that request was answered. Ids that providers issue decide before texts do; texts that fit nothing that was answered decide nothing, so
+that two runs which begin alike are not taken for one.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from proxy.identify.conversation import Conversation
+from proxy.identify.facts import Asked, Calls, Fact, Link, Reply
+from proxy.identify.items import HEAD_CHARS, Item, head, is_telling
+from proxy.identify.lookup import Hints, Lookup
+
+ANEW_US = 2 * 60 * 1_000_000
+"""A conversation whose only call failed is tried anew within this time, by the same client."""
+TELLING_CHARS = 60
+"""Neighbours shorter than this together are said in many conversations."""
+
+MAX_LINES = 6
+
+BY_ID, BY_REPLY, BY_CALLS, BY_HEAD, BY_OTHER_IDS, UNTOLD = 6, 5, 4, 3, 2, 1
+
+
+class Joined(NamedTuple):
+    """The run that a conversation belongs to."""
+
+    run_id: str
+    turn_seq: int
+    asked: Asked | None
+    """The call from which it goes on, where that is known."""
+    evidence: str
+    is_strong: bool
+
+
+class _Found(NamedTuple):
+    asked: Asked
+    score: int
+
+
+def continuation(
+    seed: int,
+    hints: Hints,
+    conversation: Conversation,
+    look: Lookup,
+    found: Mapping[int, Fact],
+    now_us: int,
+) -> Joined | None:
+    """Find the run; `None` where nothing fits."""
+    best = _best_prefix(hints, conversation, look, found) or _grown(seed, hints, conversation, look, found)  # fmt: skip
+    by_id = _first_link(look.ids, found)
+    if best is not None:
+        asked, score = best
+        if by_id is None or by_id.run_id == asked.run_id or score >= BY_ID:
+            turn = turn_after(conversation, asked.turn_seq)
+            # Under other ids it may be somebody else's: the call stays free for the one who has the right ones.
+            known = asked if score != BY_OTHER_IDS else None
+            return Joined(asked.run_id, turn, known, "the conversation goes on", score >= BY_CALLS)  # fmt: skip
+    if by_id is not None:
+        turn = turn_after(conversation, by_id.turn_seq)
+        return Joined(by_id.run_id, turn, None, "a tool call's id", True)
+    link = _by_pairs(look, found)
+    if link is not None:
+        turn = turn_after(conversation, link.turn_seq)
+        return Joined(link.run_id, turn, None, "a part of the conversation", False)
+    return _anew(hints, look, found, now_us)
+
+
+def turn_after(conversation: Conversation, turn_seq: int) -> int:
+    """Count a turn where a user speaks after the newest answer; results of tools, and what stands beside them, are none."""
+    spoke = False
+    for item in reversed(conversation.items):
+        if item.role == "tool":
+            return turn_seq
+        if item.role == "assistant":
+            break
+        spoke = True
+    return turn_seq + spoke
+
+
+def pick(
+    hints: Hints, known: Fact | None, reply: Item | None, least: int
+) -> _Found | None:
+    """Choose among calls that said the same the one that was answered what follows; `least` is the worst fit that is good enough."""
+    if not isinstance(known, Calls):
+        return None
+    ranked = [
+        (score, each.signature == hints.signature, not each.continued_by,
+         each.connection == hints.connection, each.seen_us, place)
+        for place, each in enumerate(known.asked)
+        if (score := _score(hints, each, reply)) >= least
+    ]  # fmt: skip
+    if not ranked:
+        return None
+    best = max(ranked)
+    return _Found(known.asked[best[-1]], best[0])
+
+
+def _best_prefix(
+    hints: Hints, conversation: Conversation, look: Lookup, found: Mapping[int, Fact]
+) -> _Found | None:
+    """Find the call whose whole request is the longest proper prefix of this one, and whose answer stands behind it."""
+    items = conversation.items
+    for n, strict, loose in look.prefixes:
+        reply = items[n] if items[n].role == "assistant" else None
+        best = pick(hints, found.get(strict), reply, UNTOLD)
+        if best is None and reply is not None:
+            best = pick(hints, found.get(loose), reply, BY_CALLS)
+        if best is not None:
+            return best
+    return None
+
+
+def _score(hints: Hints, asked: Asked, reply: Item | None) -> int:
+    """Say how well what follows fits what that call was answered; 0 does not fit."""
+    answered = asked.reply
+    if (
+        reply is None
+    ):  # the answer was left out: only what was never answered goes on like this
+        return UNTOLD if answered is None and asked.state == "failed" else 0
+    if answered is None:
+        return UNTOLD if asked.state in ("done", "failed") else 0
+    issued = {each for each in answered.ids if is_telling(each)}
+    if not issued.isdisjoint(reply.ids):
+        return BY_ID
+    fit = _fit(answered, reply)
+    has_other_ids = bool(issued) and any(map(is_telling, reply.ids))
+    if fit > BY_HEAD and not has_other_ids:
+        return fit
+    # The same words under other ids, or only their beginning: of one client, and once.
+    is_alike = asked.signature == hints.signature and not asked.continued_by
+    return min(fit, BY_OTHER_IDS if has_other_ids else BY_HEAD) if is_alike else 0
+
+
+def _fit(answered: Reply, reply: Item) -> int:
+    if answered.full == reply.full:
+        return BY_REPLY
+    if answered.calls and answered.calls == reply.calls:
+        return BY_CALLS
+    return BY_HEAD if answered.head and answered.head == reply.head else 0
+
+
+def _grown(
+    seed: int,
+    hints: Hints,
+    conversation: Conversation,
+    look: Lookup,
+    found: Mapping[int, Fact],
+) -> _Found | None:
+    """Find the call whose prompt is the beginning of this one's, and whose answer stands behind it."""
+    for where, cut in look.cuts:
+        known = found.get(where)
+        for asked in reversed(known.asked) if isinstance(known, Calls) else ():
+            behind = conversation.text[asked.size : asked.size + 8 * HEAD_CHARS]
+            answered = asked.reply
+            if asked.size > cut.place and answered and answered.head and _starts(seed, behind, answered.head):  # fmt: skip
+                return _Found(asked, BY_REPLY)
+    return None
+
+
+def _starts(seed: int, text: str, start: int) -> bool:
+    """Tell whether a text begins with an answer of which the beginning is known; a short one ends with a line."""
+    lines = text.split("\n", MAX_LINES)[:MAX_LINES]
+    shorter = ("\n".join(lines[: n + 1]) for n in range(len(lines)))
+    return head(seed, text) == start or any(head(seed, each) == start for each in shorter)  # fmt: skip
+
+
+def _by_pairs(look: Lookup, found: Mapping[int, Fact]) -> Link | None:
+    """Find the run that the newest neighbours lead to; short ones must agree with others."""
+    chars: dict[str, int] = {}
+    for each, size in look.pairs:
+        link = found.get(each)
+        if isinstance(link, Link) and not link.is_ambiguous:
+            chars[link.run_id] = chars.get(link.run_id, 0) + size
+            if chars[link.run_id] >= TELLING_CHARS:
+                return link
+    return None
+
+
+def _anew(
+    hints: Hints, look: Lookup, found: Mapping[int, Fact], now_us: int
+) -> Joined | None:
+    """Find the first call that said the same in other bytes, or was refused here: it is not repeated but tried anew."""
+    known = found.get(look.strict)
+    for asked in reversed(known.asked) if isinstance(known, Calls) else ():
+        failed = asked.state in ("failed", "blocked")
+        is_recent = now_us - asked.seen_us <= ANEW_US
+        is_same = asked.signature == hints.signature != 0
+        if failed and is_recent and is_same and not asked.continued_by:
+            return Joined(asked.run_id, asked.turn_seq, asked, "a call that failed is tried anew", False)  # fmt: skip
+    return None
+
+
+def _first_link(keys: tuple[int, ...], found: Mapping[int, Fact]) -> Link | None:
+    for each in keys:
+        link = found.get(each)
+        if isinstance(link, Link) and not link.is_ambiguous:
+            return link
+    return None

@@ -1,0 +1,202 @@
+"""Which facts may matter for a request: all keys at once, so that asking for them is one round trip.
+
+What lives here: the chain of hashes over a conversation, and the keys made of it. What does not: what follows from what was found
+(`ladder.py`).
+
+Keys come in two chains. In the strict one each item counts in full. In the loose one results, and what a user says after the first
+answer, count only as having been there, and digits of the first prompt do not: agents cut old observations, inject reminders and
+clocks. What is found by it alone needs a better fit of the answer (`continuation.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from proxy.identify.conversation import Conversation
+from proxy.identify.echo import Piece
+from proxy.identify.growth import Cut
+from proxy.identify.hashing import digest, key, mix, utf8
+from proxy.identify.items import Item, is_telling
+from proxy.model import Kind
+
+MAX_PREFIXES = 32
+"""So many of the newest prefixes of a conversation are looked up."""
+MAX_LOOKED_IDS = 24
+MAX_PAIRS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What is known of a request beside the conversation."""
+
+    tenant: str
+    caller: str
+    kind: Kind
+    run: str = ""
+    """What path or header named."""
+    harness_run: str = ""
+    harness_parent: str = ""
+    trace_id: str = ""
+    body_hash: int = 0
+    """Of path and body; 0 where the body was not read."""
+    signature: int = 0
+    """Hash of User-Agent and the peer's address."""
+    connection: int = 0
+    is_retry: bool = False
+    """The client says so itself."""
+    retry_key: str = ""
+    """An id that stays over a client's retries."""
+    tool: str = ""
+    """The tool, or the route, that is called."""
+    peer: str = ""
+    """The host that calls."""
+    user_agent: str = ""
+    agent: str = ""
+    """The agent, where it was not made of a prompt: agents of a crew have several prompts."""
+    session: str = ""
+    """What a header or an agent tool named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The keys of all facts that may matter for one request; 0 where there is none."""
+
+    same: int = 0
+    """Calls of exactly these bytes."""
+    retry: int = 0
+    """Calls under the client's own id of the logical call."""
+    strict: int = 0
+    loose: int = 0
+    """Calls with this whole conversation."""
+    prefixes: tuple[tuple[int, int, int], ...] = ()
+    """(Number of items, strict key, loose key), longest first."""
+    ids: tuple[int, ...] = ()
+    """Newest first."""
+    pairs: tuple[tuple[int, int], ...] = ()
+    """(Key, characters), newest first."""
+    cuts: tuple[tuple[int, Cut], ...] = ()
+    """(Key, place), latest place first."""
+    response: int = 0
+    trace: int = 0
+    echoes: tuple[tuple[int, int], ...] = ()
+    """(Key, characters)."""
+    waiting: tuple[int, ...] = ()
+    """Where runs that wait are listed: of the caller, of the host."""
+    session: int = 0
+    scope: int = field(default=0, compare=False)
+
+    def keys(self) -> list[int]:
+        """Give all of them, each once."""
+        found = [self.same, self.retry, self.strict, self.loose, self.response, self.trace, self.session, *self.ids, *self.waiting]  # fmt: skip
+        for _, strict, loose in self.prefixes:
+            found += (strict, loose)
+        for listed in (self.pairs, self.cuts, self.echoes):
+            found += [each[0] for each in listed]
+        return [each for each in dict.fromkeys(found) if each]
+
+
+_CHAIN, _LOOSE, _SAME, _RETRY, _PAIR, _ECHO, _CUT, _ID = range(0x1F01, 0x1F09)
+_RESULT, _LATER = 0x2F01, 0x2F02
+
+
+def lookup(
+    seed: int,
+    hints: Hints,
+    conversation: Conversation,
+    echoes: Sequence[Piece] = (),
+    cuts: Sequence[Cut] = (),
+) -> Lookup:
+    """Say which facts to look up. `echoes` and `cuts` are those of the conversation's text."""
+    tenant = hints.tenant
+    scope = key(seed, b"scope", tenant, hints.caller)
+    is_llm = hints.kind is Kind.LLM
+    items = conversation.items if is_llm else ()
+    asked = conversation.asked if items else 0
+    strict, loose = _chains(seed, items)
+    in_chain, in_loose = mix(scope, _CHAIN), mix(scope, _LOOSE)
+    places = [n for n in range(len(items) - 1, 0, -1) if items[n].role == "assistant"]
+    if items and items[-1].role != "assistant" and len(items) > 1:
+        places = list(dict.fromkeys((len(items) - 1, *places)))
+    in_echo, in_ids = mix(scope, _ECHO), id_space(seed, tenant)
+    response, pair, in_cuts = conversation.previous_response_id, mix(scope, _PAIR), mix(scope, _CUT)  # fmt: skip
+    return Lookup(
+        same=mix(mix(scope, _SAME), hints.body_hash) if hints.body_hash else 0,
+        retry=key(seed, b"retry", tenant, hints.retry_key) if hints.retry_key else 0,
+        strict=mix(in_chain, strict[asked]) if asked else 0,
+        loose=mix(in_loose, loose[asked]) if asked else 0,
+        prefixes=tuple((n, mix(in_chain, strict[n]), mix(in_loose, loose[n])) for n in places[:MAX_PREFIXES]),
+        ids=tuple(id_key(seed, in_ids, each) for each in _newest_ids(items)),
+        pairs=tuple((mix(pair, each), size) for each, size in _pairs(items)[:MAX_PAIRS]),
+        cuts=tuple((mix(in_cuts, cut.digest), cut) for cut in cuts) if is_llm else (),
+        response=key(seed, b"response", tenant, response) if response else 0,
+        trace=key(seed, b"trace", tenant, hints.trace_id) if hints.trace_id else 0,
+        echoes=tuple((mix(in_echo, digested), chars) for digested, chars in echoes) if is_llm else (),
+        waiting=waiting_keys(seed, hints),
+        session=key(seed, b"session", tenant, hints.caller, hints.user_agent, hints.agent),
+        scope=scope,
+    )  # fmt: skip
+
+
+def id_space(seed: int, tenant: str) -> int:
+    """Give the space of a tenant's ids: whatever the caller's credential, an id leads to one run."""
+    return key(seed, b"ids", tenant)
+
+
+def id_key(seed: int, space: int, issued: str) -> int:
+    """Give the key of an id that a provider issued."""
+    return mix(space, digest(seed, utf8(issued)))
+
+
+def echo_key(scope: int, piece: Piece) -> int:
+    """Give the key of a piece of an answer."""
+    return mix(mix(scope, _ECHO), piece.digest)
+
+
+def pair_key(scope: int, before: Item, answer: Item) -> int:
+    """Give the key of two neighbours of which the later is an answer."""
+    return mix(mix(scope, _PAIR), mix(before.full, answer.full))
+
+
+def waiting_keys(seed: int, hints: Hints) -> tuple[int, ...]:
+    """Give the lists in which a run of this caller waits."""
+    own = key(seed, b"waiting", hints.tenant, hints.caller)
+    host = key(seed, b"host", hints.tenant, hints.peer) if hints.peer else 0
+    return (own, host) if host else (own,)
+
+
+def _chains(seed: int, items: Sequence[Item]) -> tuple[list[int], list[int]]:
+    """Give the rolling hashes after 0, 1, … items."""
+    strict, loose = [seed or 1], [seed or 1]
+    was_answered = False
+    for item in items:
+        strict.append(mix(strict[-1], item.full))
+        if item.role == "assistant":
+            was_answered = True
+            loose.append(mix(loose[-1], item.full))
+        elif item.role == "tool":
+            loose.append(mix(loose[-1], _RESULT))
+        else:
+            loose.append(mix(loose[-1], _LATER if was_answered else item.loose))
+    return strict, loose
+
+
+def _newest_ids(items: Sequence[Item]) -> list[str]:
+    found: dict[str, None] = {}
+    for item in reversed(items):
+        found |= dict.fromkeys(each for each in item.ids if is_telling(each))
+        if len(found) >= MAX_LOOKED_IDS:
+            break
+    return list(found)[:MAX_LOOKED_IDS]
+
+
+def _pairs(items: Sequence[Item]) -> list[tuple[int, int]]:
+    """Hash neighbours of which the later is an answer: what stays of a conversation whose beginning was cut off. Newest first.
+
+    Where the answer has ids, these decide.
+    """
+    found = [
+        (mix(before.full, after.full), before.size + after.size)
+        for before, after in pairwise(items[-4 * MAX_PAIRS :])
+        if after.role == "assistant" and not any(map(is_telling, after.ids))
+    ]
+    return found[::-1]

@@ -1,0 +1,175 @@
+"""Names for agents that nobody named, and whether their prompt is still the same.
+
+What lives here: the masked hash of system prompt and tools, and a readable name made of them. What does not: names that were given
+(`who.py`), where the prompt stands (`conversation.py`).
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import xxhash
+
+NAMED_CHARS = 4000
+"""An agent says who it is at the beginning of its prompt."""
+MAX_WORDS = 5
+MAX_TOOLS_NAMED = 3
+MAX_AGENTS = 200
+MAX_NAME_CHARS = 64
+MAX_ROLES = 4
+LOOKED_CHARS = 400
+OTHER_AGENT = "other"
+
+_VOLATILE = re.compile(
+    r"""
+    [0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}   # UUIDs
+    | \b(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\b
+    | \b(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?
+        |nov(?:ember)?|dec(?:ember)?)\b
+    | \b[ap]\.?m\b\.? | \b(?:utc|gmt|[cemp][sd]t)\b
+    | \b(?=[a-z_-]*[0-9])[0-9a-z_-]{16,}\b                                       # ids with digits in them
+    | [0-9]+(?:[.:/,\-T][0-9]+)*(?:st|nd|rd|th|z)?\b                             # dates, times, numbers
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_IS_CALLED = re.compile(
+    r"""
+    \b(?:your\s+(?:internal\s+)?name\s+is|you\s+are\s+called|you\s+are\s+named)\s+["'`*]*(?P<name>[^\s"'`*.,;:!\n][^"'`*.,;:!\n]{0,40})
+    | \byou(?:\s+are|['\u2019]re)\s+(?:an?\s+|the\s+|now\s+)*["'`*]*(?P<role>[^.,;:!?\n"'`*(]{3,120})
+    | \bact\s+as\s+(?:an?\s+|the\s+)?(?P<part>[^.,;:!?\n"'`*(]{3,120})
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_ENDS_ROLE = re.compile(
+    r"\b(?:that|who|which|whose|designed|tasked|responsible|able|capable|for|with|working|specialized|specialised|specializing|in|at|to|and|built|from|helping)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+_NO_WORD = re.compile(r"[\W_]+")
+_PERSONAL = re.compile(r"\S*@\S*|https?://\S*|(?:mr|mrs|ms|dr)\.?\s+\S+", re.IGNORECASE)
+_FILLERS = frozenset(
+    ["a", "an", "the", "highly", "very", "expert", "skilled", "experienced", "helpful", "friendly", "professional",
+     "powerful", "advanced", "smart", "useful", "world", "class", "of", "you", "your", "are", "please", "and", "is",
+     "be", "will", "must", "should", "always", "user", "user's", "users", "super", "clever", "i", "we", "our"]
+)  # fmt: skip
+_GENERIC = frozenset(
+    ["", "assistant", "agent", "ai-assistant", "ai-agent", "ai", "model", "language-model", "app", "bot", "chatbot",
+     "role-assistant", "large-language-model", "ai-model", "system", "tool", "program"]
+)  # fmt: skip
+"""What so many prompts say that it names no agent: a tool's name stands beside it."""
+
+
+def prompt_hash(system: str, tools: Sequence[str], seed: int) -> int | None:
+    """Hash a prompt so that clocks, counters and ids in it do not count; `None` without prompt and tools."""
+    if not system.strip() and not tools:
+        return None
+    masked = " ".join(_VOLATILE.sub("#", system).split())
+    digest = xxhash.xxh3_64(masked.encode("utf-8", "surrogatepass"), seed=seed)
+    for tool in sorted(tools):
+        digest.update(b"\0" + tool.encode("utf-8", "surrogatepass"))
+    return digest.intdigest()
+
+
+def readable_name(system: str, tools: Sequence[str]) -> str:
+    """Make a name of what the prompt says its reader is, else of its first words, else of the tools; empty of nothing.
+
+    Who the user is stands in prompts, too: beyond what the reader is called, words with a capital are left out.
+    """
+    start = _PERSONAL.sub(" ", system[:NAMED_CHARS])
+    name = _role(start) or _slug(_without_capitals(start))
+    if name not in _GENERIC:
+        return name
+    known = [
+        _NO_WORD.sub("-", tool).strip("-").lower()
+        for tool in sorted(tools)[:MAX_TOOLS_NAMED]
+    ]
+    return "-".join(filter(None, [name, *known]))[:MAX_NAME_CHARS]
+
+
+def _role(start: str) -> str:
+    """Give the first thing that the reader is called and that is not what all are called, else the first thing."""
+    names = [_called(found) for found in islice(_IS_CALLED.finditer(start), MAX_ROLES)]
+    return next((name for name in names if name not in _GENERIC), names[0] if names else "")  # fmt: skip
+
+
+def _called(found: re.Match[str]) -> str:
+    if found["name"]:
+        return _slug(found["name"])
+    said = _ENDS_ROLE.split(found["role"] or found["part"], maxsplit=1)[0].strip()
+    first = said.split(" ", 1)[0]
+    # "You are talking to …" says who somebody else is.
+    is_doing = first.islower() and first.endswith("ing")
+    return _slug(_without_capitals(said) if is_doing else said)
+
+
+def _without_capitals(text: str) -> str:
+    """Leave out words with a capital that do not begin a sentence."""
+    kept, begins = [], True
+    for word in text[:LOOKED_CHARS].split():
+        if begins or not word[:1].isupper():
+            kept.append(word)
+        begins = word[-1] in ".!?:"
+    return " ".join(kept)
+
+
+def _slug(text: str) -> str:
+    """Keep the first telling words; what varies from call to call is none."""
+    whole = text if len(text) <= LOOKED_CHARS else text[:LOOKED_CHARS].rpartition(" ")[0]  # fmt: skip
+    words = [word.lower() for word in _WORD.findall(_VOLATILE.sub(" ", whole))]
+    telling = [word for word in words if word not in _FILLERS]
+    return "-".join(list(dict.fromkeys(telling))[:MAX_WORDS])[:MAX_NAME_CHARS]
+
+
+class Prompts:
+    """Tells when an agent's prompt is one that it did not have before; bounded in agents and in prompts of each."""
+
+    def __init__(self, max_agents: int = 1000, max_prompts: int = 32) -> None:
+        """An agent may have several prompts; of more than `max_prompts` the oldest is forgotten."""
+        self._max_agents = max_agents
+        self._max_prompts = max_prompts
+        self._known: OrderedDict[tuple[str, str], list[int]] = OrderedDict()
+
+    def changed(self, tenant: str, agent: str, digest: int) -> int | None:
+        """Note a prompt; give the hash of the one before where this one is new to an agent that is known."""
+        known = self._known.setdefault((tenant, agent), [])
+        self._known.move_to_end((tenant, agent))
+        if len(self._known) > self._max_agents:
+            self._known.popitem(last=False)
+        before = known[-1] if known else None
+        is_new = digest not in known
+        if not is_new:
+            known.remove(digest)
+        known.append(digest)
+        del known[: -self._max_prompts]
+        return before if is_new else None
+
+
+class AgentNames:
+    """Gives each prompt its agent's name; bounded in number."""
+
+    def __init__(
+        self, renamed: Mapping[str, str], max_agents: int = MAX_AGENTS
+    ) -> None:
+        """`renamed` are the settings' names for names made here."""
+        self._renamed = renamed
+        self._max_agents = max_agents
+        self._names: dict[int, str] = {}
+        self._used: set[str] = set()
+        self.overflowed = 0
+        """Prompts that are called `other` because of the cap."""
+
+    def name(self, digest: int, system: str, tools: Sequence[str]) -> str:
+        """Give the name for a prompt with this hash."""
+        known = self._names.get(digest)
+        if known is not None:
+            return known
+        made = readable_name(system, tools)
+        made = self._renamed.get(made, made)
+        if made not in self._used and len(self._used) >= self._max_agents:
+            self.overflowed += 1
+            return OTHER_AGENT
+        self._used.add(made)
+        if len(self._names) < 50 * self._max_agents:
+            self._names[digest] = made
+        return made

@@ -1,0 +1,206 @@
+"""Which run a call belongs to: its body, its hints and what is remembered, put together.
+
+What lives here: the order in which a request is read, looked up, decided on and remembered. What does not: the rungs
+(`identify/ladder.py`), who remembers (`proxy.state`), the names that a row has besides (`admission.py`).
+
+Between looking up and remembering nothing waits where the state is this process's memory, so that two calls cannot both be the next
+one of a run.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from proxy.identify import changes, echo, growth
+from proxy.identify.changes import Change, Push
+from proxy.identify.conversation import Conversation, Conversations
+from proxy.identify.facts import Asked, Fact, Run, Session, Waiting
+from proxy.identify.ladder import Decision, decide
+from proxy.identify.lookup import Hints, Lookup, lookup
+from proxy.identify.sessions import session_of
+from proxy.model import Kind, RunSource
+from proxy.record.codec import Open
+from proxy.state import State
+from proxy.trail import Trail
+
+_UNPROVEN = frozenset({RunSource.NEW, RunSource.UNMATCHED})
+NO_CONVERSATION = Conversation()
+BY_RUN = "run"
+"""In `agent_source`: the call has the name of the run that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What is known of a call's place among the others."""
+
+    source: RunSource
+    run: Run | None = None
+    """`None`: it belongs to no run that is known."""
+    asked: Asked | None = None
+    """As what the call is remembered; `None` where it is not."""
+    session_id: str = ""
+    turn_seq: int | None = None
+    retry_layer: str = ""
+    awaited: tuple[str, ...] = ()
+    """The tools that the run was waiting for."""
+    trail: Trail | None = None
+
+    def placed(self, opened: Open) -> Open:
+        """Say in a call's record where it belongs."""
+        run, asked = self.run, self.asked
+        if run is not None:
+            opened = replace(
+                opened,
+                agent=opened.agent or run.agent,
+                agent_source=opened.agent_source or (BY_RUN if run.agent else ""),
+                root_run_id=run.root_run_id,
+                parent_run_id=run.parent_run_id,
+                run_id=run.run_id,
+                turn_seq=self.turn_seq,
+            )
+        if asked is not None:
+            opened = replace(
+                opened,
+                step_id=asked.step_id,
+                step_seq=asked.step_seq or None,
+                attempt=asked.attempt,
+                retry_layer=self.retry_layer,
+            )
+        return replace(opened, session_id=self.session_id, run_source=self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A call as recognition sees it."""
+
+    hints: Hints
+    attempt_id: str
+    is_step: bool
+    conversation: Conversation = NO_CONVERSATION
+    body: bytes = field(default=b"", repr=False)
+    agent: str = ""
+
+
+class Recognizer:
+    """Recognises the runs of one worker's calls."""
+
+    def __init__(self, seed: int, state: State, new_id: Callable[[int], str]) -> None:
+        """`seed` keys all hashes; `new_id` gets the wall clock in nanoseconds."""
+        self._seed = seed
+        self._state = state
+        self._new_id = new_id
+        self._conversations = Conversations(seed)
+
+    async def read(self, body: bytes) -> Conversation | None:
+        """Read a request; a large one in slices, between which others get their turn. `None` where it is no JSON object."""
+        reading = self._conversations.reading(body)
+        while True:
+            try:
+                next(reading)
+            except StopIteration as ended:
+                found: Conversation | None = ended.value
+                return found
+            await asyncio.sleep(0)
+
+    async def recognise(self, call: Incoming, now_us: int) -> Recognised:
+        """Find the call's run and remember the call; what is no step is found only. May raise what the state raises."""
+        seed, hints, conversation = self._seed, call.hints, call.conversation
+        pieces = echo.pieces(conversation.text, seed)
+        cuts = growth.cuts(conversation.text, seed)
+        look = lookup(seed, hints, conversation, pieces, cuts)
+        found = await self._state.look(look.keys())
+        decision = decide(seed, hints, conversation, look, found, now_us)
+        session = session_of(hints, look, found, now_us)
+        known = found.get(look.session)
+        is_known = isinstance(known, Session) and known.session_id == session[0]
+        session_id = session[0] if is_known else hints.session
+        if _is_mute(hints, conversation) and decision.source in _UNPROVEN:
+            return Recognised(RunSource.UNMATCHED, session_id=session_id)
+        if decision.source is RunSource.NONE or not call.is_step:
+            return _passing(hints, decision, session_id)
+        awaited = _awaited(look, found, decision.run_id)
+        placed = await self._remembered(call, look, decision, session, now_us)
+        return dataclasses.replace(placed, awaited=awaited)
+
+    async def _remembered(
+        self,
+        incoming: Incoming,
+        look: Lookup,
+        decision: Decision,
+        session: tuple[str, list[Change]],
+        now_us: int,
+    ) -> Recognised:
+        hints, conversation = incoming.hints, incoming.conversation
+        run_id = decision.run_id or self._new_id(now_us * 1000)
+        asked = changes.asked_of(hints, conversation, look, decision, incoming.attempt_id, run_id, now_us)  # fmt: skip
+        call, noted = changes.at_admission(hints, conversation, look, decision, asked)
+        noted += session[1]
+        run = Run(
+            hints.tenant, run_id, run_id, decision.parent_run_id, session[0], incoming.agent,
+            decision.source.value, decision.turn_seq, 0, now_us, now_us,
+        )  # fmt: skip
+        is_new = decision.retry_of is None
+        run = await self._state.admit(run, noted, is_step=is_new)
+        if is_new:
+            counted = replace(asked, step_seq=run.step_seq)
+            noted = [_counted(each, asked, counted) for each in noted]
+            asked, call = counted, replace(call, asked=counted)
+        trail = Trail(self._seed, self._state, call, run, noted, incoming.body)
+        return Recognised(
+            decision.source,
+            run,
+            asked,
+            run.session_id,
+            decision.turn_seq if hints.kind is Kind.LLM else run.turn_seq,
+            decision.retry_layer,
+            trail=trail,
+        )
+
+    def by_headers(self, hints: Hints) -> Recognised:
+        """Say what the headers alone say; nothing is looked up or remembered."""
+        decision = decide(self._seed, hints, NO_CONVERSATION, Lookup(), {}, 0)
+        if decision.source is RunSource.NEW:
+            return Recognised(RunSource.UNMATCHED, session_id=hints.session)
+        placed = _passing(hints, decision, hints.session)
+        return dataclasses.replace(placed, turn_seq=None)
+
+
+def named(tenant: str, run_id: str, kind: Kind) -> Recognised:
+    """Say what a name that was given says by itself."""
+    if run_id:
+        return Recognised(RunSource.EXPLICIT, Run(tenant, run_id, run_id))
+    return Recognised(RunSource.UNMATCHED if kind is Kind.LLM else RunSource.NONE)
+
+
+def _awaited(look: Lookup, found: Mapping[int, Fact], run_id: str) -> tuple[str, ...]:
+    known = found.get(look.waiting[0])
+    runs = known.runs if isinstance(known, Waiting) else ()
+    return next((each.tools for each in runs if each.run_id == run_id), ())
+
+
+def _is_mute(hints: Hints, conversation: Conversation) -> bool:
+    """Tell whether a call to a model shows nothing by which another one could be told to go on from it."""
+    known = conversation.items or conversation.previous_response_id or conversation.conversation_id  # fmt: skip
+    return hints.kind is Kind.LLM and not known
+
+
+def _passing(hints: Hints, decision: Decision, session_id: str) -> Recognised:
+    """Name the run of a call that leaves nothing behind."""
+    if decision.source in _UNPROVEN:  # a model list begins no run
+        return Recognised(RunSource.NONE, session_id=session_id)
+    run_id = decision.run_id or decision.parent_run_id
+    if not run_id:
+        return Recognised(decision.source, session_id=session_id)
+    run = Run(hints.tenant, run_id, run_id, session_id=session_id)
+    return Recognised(
+        decision.source, run, session_id=session_id, turn_seq=decision.turn_seq
+    )
+
+
+def _counted(change: Change, before: Asked, counted: Asked) -> Change:
+    if isinstance(change, Push) and change.asked is before:
+        return Push(change.key, change.shelf, counted)
+    return change

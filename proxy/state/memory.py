@@ -1,0 +1,238 @@
+"""What is remembered of runs, in the memory of the one worker.
+
+What lives here: keeping facts within bounds, and forgetting a run's facts with the run. What does not: which facts there are
+(`identify/facts.py`), when they change (`identify/changes.py`), how they outlive the worker (`snapshot.py`).
+
+Nothing here suspends, so that a call is looked up, decided and admitted before another one is looked at.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from proxy.identify.changes import Change, Lead, Push, Shelf, Wait
+from proxy.identify.facts import (
+    Calls,
+    Fact,
+    Link,
+    Run,
+    Session,
+    Waiting,
+    with_asked,
+    with_link,
+    with_session,
+    with_waits,
+)
+
+ROOM = {Shelf.BRIEF: 3, Shelf.CHAIN: 20, Shelf.LINK: 18, Shelf.ECHO: 20}
+"""So many facts of one run are kept, the newest; with them a run takes less than 20 KB."""
+
+Place = tuple[str, str]
+"""Tenant and run."""
+
+
+class Live:
+    """A run, and where its facts are."""
+
+    __slots__ = ("run", "shelves")
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.shelves: tuple[list[int], ...] = tuple([] for _ in Shelf)
+
+
+class MemoryState:
+    """See `State`."""
+
+    def __init__(
+        self,
+        max_runs: int,
+        idle_us: int,
+        ended: Callable[[Run], None] = lambda run: None,
+    ) -> None:
+        """Forget runs that were idle for `idle_us`, and the longest idle beyond `max_runs`; `ended` is told of each, once."""
+        self._max_runs = max_runs
+        self._idle_us = idle_us
+        self._ended = ended
+        self._facts: dict[int, Calls | Link] = {}
+        self._runs: OrderedDict[Place, Live] = OrderedDict()
+        self._shared: OrderedDict[int, Session | Waiting] = OrderedDict()
+        self.evicted = 0
+        """Runs that were forgotten because of the cap, though they were not idle for long."""
+        self.evicted_shared = 0
+        """Sessions and lists of waiting runs that were forgotten because of the cap."""
+
+    async def look(self, keys: Sequence[int]) -> Mapping[int, Fact]:
+        """See `State`."""
+        found: dict[int, Fact] = {}
+        for each in keys:
+            fact = self._facts.get(each) or self._shared.get(each)
+            if fact is not None:
+                found[each] = fact
+        return found
+
+    async def admit(self, run: Run, changes: Sequence[Change], *, is_step: bool) -> Run:
+        """See `State`."""
+        self.expire(run.seen_us)
+        live = self._live(run)
+        if is_step:
+            step_seq = live.run.step_seq + 1
+            live.run = msgspec.structs.replace(live.run, step_seq=step_seq)
+            changes = [_numbered(each, run.run_id, step_seq) for each in changes]
+        self._apply(live, changes)
+        return live.run
+
+    def note(
+        self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int
+    ) -> None:
+        """See `State`."""
+        live = self._runs.get((tenant, run_id))
+        if live is not None:
+            self._touch(live, now_us)
+            self._apply(live, changes)
+
+    def observe(self, run: Run, changes: Sequence[Change]) -> None:
+        """Take over what another life of this worker remembered; `run.step_seq` is its number then. Idempotent."""
+        live = self._live(run)
+        step_seq = max(live.run.step_seq, run.step_seq)
+        live.run = msgspec.structs.replace(live.run, step_seq=step_seq)
+        self._apply(live, changes)
+
+    def expire(self, now_us: int) -> None:
+        """Forget the runs that have been idle for too long."""
+        while self._runs:
+            place, live = next(iter(self._runs.items()))
+            if live.run.seen_us + self._idle_us > now_us:
+                return
+            self._forget(place)
+
+    def end(self, place: Place) -> None:
+        """End a run, if it lives."""
+        if place in self._runs:
+            self._forget(place)
+
+    def end_all(self) -> None:
+        """End every run."""
+        while self._runs:
+            self._forget(next(iter(self._runs)))
+
+    def runs(self) -> Iterator[Run]:
+        """Give the runs that live, the longest idle first."""
+        return (live.run for live in self._runs.values())
+
+    def places(self) -> list[Place]:
+        """Give where they are."""
+        return list(self._runs)
+
+    def live(self, place: Place) -> tuple[Live, Iterator[tuple[Shelf, int, Calls | Link]]] | None:  # fmt: skip
+        """Give a run and its own facts, the oldest first; `None` where it has ended."""
+        live = self._runs.get(place)
+        return None if live is None else (live, self._own(live))
+
+    def shared(self) -> list[tuple[int, Session | Waiting]]:
+        """Give what belongs to no one run."""
+        return list(self._shared.items())
+
+    def keep_shared(self, where: int, fact: Session | Waiting) -> None:
+        """Keep what belongs to no one run."""
+        self._shared[where] = fact
+        self._shared.move_to_end(where)
+        if len(self._shared) > self._max_runs:
+            self._shared.popitem(last=False)
+            self.evicted_shared += 1
+
+    def __len__(self) -> int:
+        """Give the number of runs."""
+        return len(self._runs)
+
+    def _live(self, run: Run) -> Live:
+        """Give the run, and what is new of it to it."""
+        place = (run.tenant, run.run_id)
+        live = self._runs.get(place)
+        if live is None:
+            parent = self._runs.get((run.tenant, run.parent_run_id))
+            root = parent.run.root_run_id if parent else run.root_run_id
+            began = msgspec.structs.replace(run, root_run_id=root, step_seq=0)
+            live = self._runs[place] = Live(began)
+            if len(self._runs) > self._max_runs:
+                self.evicted += 1
+                self._forget(next(iter(self._runs)))
+            return live
+        known = live.run
+        live.run = msgspec.structs.replace(
+            known,
+            turn_seq=max(known.turn_seq, run.turn_seq),
+            agent=known.agent or run.agent,
+            session_id=known.session_id or run.session_id,
+        )
+        self._touch(live, run.seen_us)
+        return live
+
+    def _touch(self, live: Live, now_us: int) -> None:
+        run = live.run
+        if now_us > run.seen_us:
+            live.run = msgspec.structs.replace(run, seen_us=now_us)
+        self._runs.move_to_end((run.tenant, run.run_id))
+
+    def _forget(self, place: Place) -> None:
+        live = self._runs.pop(place)
+        for shelf in live.shelves:
+            for where in shelf:
+                self._drop(where, live.run.run_id)
+        self._ended(live.run)
+
+    def _drop(self, where: int, run_id: str) -> None:
+        """Take a run's share out of a fact."""
+        fact = self._facts.get(where)
+        if isinstance(fact, Calls):
+            others = tuple(each for each in fact.asked if each.run_id != run_id)
+            if others:
+                self._facts[where] = Calls(others)
+            else:
+                del self._facts[where]
+        elif fact is not None and fact.run_id == run_id:
+            del self._facts[where]
+
+    def _own(self, live: Live) -> Iterator[tuple[Shelf, int, Calls | Link]]:
+        for shelf in Shelf:
+            for where in live.shelves[shelf]:
+                fact = self._facts.get(where)
+                if isinstance(fact, Calls):
+                    own = [each for each in fact.asked if each.run_id == live.run.run_id]  # fmt: skip
+                    yield shelf, where, Calls(tuple(own))
+                elif fact is not None:
+                    yield shelf, where, fact
+
+    def _apply(self, live: Live, changes: Sequence[Change]) -> None:
+        facts, shared = self._facts, self._shared
+        for change in changes:
+            where = change.key
+            if isinstance(change, Push):
+                owner = self._runs.get((live.run.tenant, change.asked.run_id))
+                if owner is not None:  # a branch writes into its parent's, too
+                    facts[where] = with_asked(facts.get(where), change.asked)
+                    self._shelve(owner, change.shelf, where)
+            elif isinstance(change, Lead):
+                facts[where] = with_link(facts.get(where), change.link)
+                self._shelve(live, change.shelf, where)
+            elif isinstance(change, Wait):
+                self.keep_shared(where, with_waits(shared.get(where), change.waits))
+            else:
+                self.keep_shared(where, with_session(shared.get(where), change.session))
+
+    def _shelve(self, live: Live, shelf: Shelf, where: int) -> None:
+        kept = live.shelves[shelf]
+        if where in kept:
+            kept.remove(where)
+        kept.append(where)
+        if len(kept) > ROOM[shelf]:
+            self._drop(kept.pop(0), live.run.run_id)
+
+
+def _numbered(change: Change, run_id: str, step_seq: int) -> Change:
+    """Write a step's number into its call."""
+    if isinstance(change, Push) and change.asked.run_id == run_id and not change.asked.step_seq:  # fmt: skip
+        asked = msgspec.structs.replace(change.asked, step_seq=step_seq)
+        return Push(change.key, change.shelf, asked)
+    return change

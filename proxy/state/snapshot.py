@@ -1,0 +1,90 @@
+"""What is remembered, as bytes that outlive the worker.
+
+What lives here: writing a `MemoryState` in pieces, and taking them over. What does not: files, and when to write
+(`proxy/recovery.py`).
+
+A snapshot is written while calls go on: each piece is exact when it is made, and the changes that came since are taken over again by
+`MemoryState.observe`, for which twice is the same as once.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from proxy.identify.changes import Change, Lead, Push, Shelf
+from proxy.identify.facts import Asked, Link, Run, Session, Waiting
+from proxy.state.memory import MemoryState
+
+RUNS_A_PIECE = 40
+SHARED_A_PIECE = 500
+
+
+class _Saved(msgspec.Struct, frozen=True, array_like=True):
+    """A run and its own facts, the oldest first; a call that stands under several keys is written once."""
+
+    run: Run
+    calls: tuple[Asked, ...]
+    places: tuple[tuple[int, int, tuple[int, ...]], ...]
+    """(Key, shelf, which calls)."""
+    links: tuple[Lead, ...]
+
+
+class _Piece(msgspec.Struct, frozen=True, array_like=True):
+    runs: tuple[_Saved, ...] = ()
+    shared: tuple[tuple[int, Session | Waiting], ...] = ()
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Piece).decode
+
+
+def pieces(state: MemoryState) -> Iterator[bytes]:
+    """Write all that is remembered; between two pieces the event loop may do something else."""
+    places = state.places()
+    for start in range(0, len(places), RUNS_A_PIECE):
+        found = [_saved(state, place) for place in places[start : start + RUNS_A_PIECE]]
+        yield _encode(_Piece(runs=tuple(each for each in found if each is not None)))
+    shared = state.shared()
+    for start in range(0, len(shared), SHARED_A_PIECE):
+        yield _encode(_Piece(shared=tuple(shared[start : start + SHARED_A_PIECE])))
+
+
+def restore(state: MemoryState, piece: bytes) -> None:
+    """Take over one piece. Raises `msgspec.MsgspecError` where it is broken or of another version."""
+    read = _decode(piece)
+    for saved in read.runs:
+        # One object for a run's id and for each key, as in a state that was never written.
+        run_id = saved.run.run_id
+        calls = [msgspec.structs.replace(each, run_id=run_id) for each in saved.calls]
+        keys = {key: key for call in calls for key in call.keys}
+        changes: list[Change] = [
+            Push(keys.get(key, key), Shelf(shelf), calls[each])
+            for key, shelf, those in saved.places
+            for each in those
+        ]
+        changes += saved.links
+        state.observe(saved.run, changes)
+    for key, fact in read.shared:
+        state.keep_shared(key, fact)
+
+
+def _saved(state: MemoryState, place: tuple[str, str]) -> _Saved | None:
+    live = state.live(place)
+    if live is None:
+        return None
+    calls: dict[tuple[str, str], int] = {}
+    written: list[Asked] = []
+    places: list[tuple[int, int, tuple[int, ...]]] = []
+    links: list[Lead] = []
+    for shelf, key, fact in live[1]:
+        if isinstance(fact, Link):
+            links.append(Lead(key, shelf, fact))
+            continue
+        those = []
+        for asked in fact.asked:
+            at = calls.setdefault((asked.run_id, asked.step_id), len(written))
+            if at == len(written):
+                written.append(asked)
+            those.append(at)
+        places.append((key, shelf, tuple(those)))
+    return _Saved(live[0].run, tuple(written), tuple(places), tuple(links))

@@ -1,0 +1,85 @@
+"""What a call leaves behind, so that the next one of its run is known by it.
+
+What lives here: following one call that belongs to a run from its admission to its answer, and telling both to who keeps the state
+and, as memos, to the spool. What does not: which run it is (`recognition.py`), when an answer is over (`ledger.py`).
+"""
+
+from proxy.identify import changes, echo
+from proxy.identify.conversation import TEXT_BYTES, written
+from proxy.identify.facts import Run
+from proxy.identify.items import Call, Item, answer_item
+from proxy.identify.messages import canonical
+from proxy.model import ErrorType, Outcome, Reading
+from proxy.record.codec import Memo, encode
+from proxy.state import State, memo
+
+DONE = "done"
+_STATES = {
+    Outcome.COMPLETED: DONE,
+    Outcome.BLOCKED: "blocked",
+    Outcome.REJECTED: "rejected",
+}
+_WILL_PASS = frozenset({ErrorType.RATE_LIMITED, ErrorType.OVERLOADED})
+"""A refusal for these reasons is no answer: the same request may be welcome later."""
+
+
+def state_of(outcome: Outcome, error_type: ErrorType) -> str:
+    """Say in the words of `Asked.state` how a call ended."""
+    if outcome is Outcome.REJECTED and error_type in _WILL_PASS:
+        return "failed"
+    return _STATES.get(outcome, "failed")
+
+
+class Trail:
+    """Follows one call that is remembered."""
+
+    def __init__(
+        self,
+        seed: int,
+        state: State,
+        call: changes.Call,
+        run: Run,
+        noted: list[changes.Change],
+        body: bytes,
+    ) -> None:
+        """`run` is the run as the state gave it, `noted` what was remembered at admission."""
+        self._seed = seed
+        self._state = state
+        self._call = call
+        self._run = run
+        self._body = body if len(body) <= TEXT_BYTES else b""
+        self._said = ""
+        self.begun = _memo(run, noted, begins=True)
+        """The record of the admission."""
+
+    def answered(
+        self, outcome: Outcome, error_type: ErrorType, reading: Reading, now_us: int
+    ) -> tuple[bytes, ...]:
+        """Tell what the answer showed; give the record of it, none where that is known already."""
+        state = state_of(outcome, error_type)
+        if state == self._said:
+            return ()
+        self._said = state
+        answer = changes.Answer(self._item(reading), reading.response_id, self._echoes(reading, state))  # fmt: skip
+        noted = changes.at_answer(self._seed, self._call, state, answer, now_us)
+        tenant, run_id = self._run.tenant, self._run.run_id
+        self._state.note(tenant, run_id, noted, now_us)
+        seen = Run(tenant, run_id, "", seen_us=now_us)
+        return (_memo(seen, noted, begins=False),)
+
+    def _item(self, reading: Reading) -> Item | None:
+        calls: list[Call] = [
+            (each.id, each.name, canonical(each.arguments))
+            for each in reading.tool_calls
+        ]
+        return answer_item(self._seed, reading.output_text, calls)
+
+    def _echoes(self, reading: Reading, state: str) -> tuple[echo.Piece, ...]:
+        if state != DONE or not self._body or not reading.output_text:
+            return ()
+        asked = written(self._body)
+        return tuple(echo.of_answer(reading.output_text, asked, self._seed))
+
+
+def _memo(run: Run, noted: list[changes.Change], *, begins: bool) -> bytes:
+    return encode(Memo(memo.written(run, noted, begins=begins)))

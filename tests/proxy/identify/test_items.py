@@ -1,0 +1,70 @@
+import pytest
+
+from proxy.identify.items import answer_item, head, is_telling, joined, user_item
+
+SEED = 3
+
+
+@pytest.mark.parametrize(
+    ("issued", "tells"),
+    [
+        ("call_0", False), ("functions.search:3", False), ("call_00_", False), ("tooluse_search", False), ("a1b2", False),
+        ("D681PevKs", True), ("toolu_01T1x1fJ34qAmk2tNTrN7Up6", True), ("0123456789", True),
+        ("call_kQwVtRZyAbCDeFgHiJKLmnOP", True), ("call_kQwVtRZyAbCDeFgHiJKLmn17", True),
+        ("call_searchInAllTheDocuments_1", False), ("SEARCH_THE_WEB_AGAIN_2", False),
+    ],
+)  # fmt: skip
+def test_only_ids_that_no_other_call_has_are_telling(issued, tells):
+    assert is_telling(issued) is tells
+
+
+def test_an_answer_is_the_same_with_thoughts_as_text_and_without():
+    plain = answer_item(SEED, "Hello")
+    assert answer_item(SEED, "<think>well</think>\nHello ") == plain
+    assert answer_item(SEED, "well</think>Hello") == plain
+    assert answer_item(SEED, " ") is None
+
+
+def test_text_and_calls_of_one_answer_may_stand_apart():
+    first, second = ("call_a1b2c3d4e5", "f", b"{}"), ("call_f6g7h8i9j0", "g", b"{}")
+    whole = answer_item(SEED, "Look", [first, second])
+    parts = [answer_item(SEED, "Look"), answer_item(SEED, "", [first]), answer_item(SEED, "", [second])]  # fmt: skip
+    assert whole
+    assert all(parts)
+    text, one, two = parts
+    assert text
+    assert one
+    assert two
+    assert joined(joined(text, one), two) == whole
+    assert joined(text, text).text not in (text.text, whole.text)
+
+
+def test_a_digit_makes_the_full_form_another_but_not_the_loose_one():
+    one, two = user_item(SEED, "It is 10:01"), user_item(SEED, "It is 10:02")
+    assert one
+    assert two
+    assert one.full != two.full
+    assert one.loose == two.loose
+    long = user_item(SEED, "1" * 40_000)
+    later = user_item(SEED, "at 5", is_later=True)
+    assert long
+    assert long.full == long.loose
+    assert later
+    assert later.full == later.loose
+
+
+def test_blanks_do_not_count_in_the_beginning():
+    assert head(SEED, "a b\n c") == head(SEED, "abc")
+    assert head(SEED, " ") == 0
+    assert user_item(SEED, " ") is None
+    assert user_item(SEED, "", [b"png"]) is not None
+
+
+def test_calls_that_are_written_into_the_text_have_their_ids_and_names():
+    text = "Calling tools:\n[{'id': 'call_a1B2c3', 'type': 'function', 'function': {'name': 'search', 'arguments': {'q': 'tea'}}}]"  # fmt: skip
+    written = answer_item(3, text)
+    assert written
+    assert (written.ids, written.names) == (("call_a1B2c3",), ("search",))
+    other = answer_item(3, text.replace("Calling", "calling"))
+    assert other
+    assert (other.ids, other.names) == ((), ())

@@ -1,0 +1,202 @@
+import sys
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.strategies import integers, sampled_from
+
+from proxy.identify.changes import Change, Keep, Lead, Push, Shelf, Wait
+from proxy.identify.facts import Asked, Calls, Link, Run, Session, Waiting, Waits
+from proxy.state.memory import ROOM, MemoryState
+from tests.helpers.runs.generated import interleaved
+from tests.helpers.runs.tracking import DAY_US, Tracker, drive, report
+
+MAX_BYTES_OF_RUN = 20 << 10
+
+
+def run_of(run_id: str, now_us: int = 1, **more: Any) -> Run:
+    return Run("t", run_id, run_id, began_us=now_us, seen_us=now_us, **more)
+
+
+def asked(run_id: str, step: str, key: int) -> Asked:
+    return Asked(run_id, step, 0, 1, 1, 9, keys=(key,))
+
+
+def push(run_id: str, step: str, key: int, shelf: Shelf = Shelf.CHAIN) -> Push:
+    return Push(key, shelf, asked(run_id, step, key))
+
+
+def look(state: MemoryState, *keys: int) -> Any:
+    return drive(state.look(keys))
+
+
+def admit(state: MemoryState, run: Run, *changes: Any, is_step: bool = True) -> Run:
+    return drive(state.admit(run, changes, is_step=is_step))
+
+
+def test_steps_are_counted_and_written_into_their_calls():
+    state = MemoryState(10, DAY_US)
+    assert admit(state, run_of("a"), push("a", "s1", 1)).step_seq == 1
+    assert admit(state, run_of("a"), is_step=False).step_seq == 1
+    assert admit(state, run_of("a"), push("a", "s2", 2)).step_seq == 2
+    assert [look(state, key)[key].asked[0].step_seq for key in (1, 2)] == [1, 2]
+    assert look(state, 3) == {}
+
+
+def test_what_is_known_of_a_run_stays_and_a_branch_takes_its_parents_root():
+    state = MemoryState(10, DAY_US)
+    admit(state, run_of("a", agent="x", session_id="s"))
+    known = admit(state, run_of("a", 5, agent="y", session_id="r", turn_seq=3))
+    assert (known.agent, known.session_id, known.turn_seq, known.seen_us, known.began_us) == ("x", "s", 3, 5, 1)  # fmt: skip
+    child = admit(state, run_of("b", 6, parent_run_id="a"))
+    assert admit(state, run_of("c", 7, parent_run_id="b")).root_run_id == "a"
+    assert child.root_run_id == "a"
+    assert admit(state, run_of("d", 8, parent_run_id="gone")).root_run_id == "d"
+
+
+def test_a_run_that_is_forgotten_takes_only_its_own_share_along():
+    ended: list[str] = []
+    state = MemoryState(10, 100, lambda run: ended.append(run.run_id))
+    link = Link("a")
+    admit(state, run_of("a"), push("a", "s1", 1), Lead(2, Shelf.LINK, link), push("a", "s1", 4))  # fmt: skip
+    admit(state, run_of("b", 50), push("b", "s2", 1), Lead(2, Shelf.LINK, Link("b")))
+    assert look(state, 2)[2].is_ambiguous
+    state.expire(120)
+    assert ended == ["a"]
+    assert [each.run_id for each in look(state, 1)[1].asked] == ["b"]
+    assert look(state, 2, 4) == {}
+    state.note("t", "a", [push("a", "s1", 4)], 130)
+    assert look(state, 4) == {}
+    state.end_all()
+    assert (ended, len(state)) == (["a", "b"], 0)
+
+
+def test_the_longest_idle_run_makes_room():
+    ended: list[str] = []
+    state = MemoryState(2, DAY_US, lambda run: ended.append(run.run_id))
+    for now, run_id in enumerate("abac"):
+        admit(state, run_of(run_id, now))
+    assert ended == ["b"]
+    assert (state.evicted, [run.run_id for run in state.runs()]) == (1, ["a", "c"])
+
+
+def test_each_shelf_keeps_the_newest_facts_of_a_run():
+    state = MemoryState(10, DAY_US)
+    for number in range(100):
+        admit(state, run_of("a"), *(push("a", f"s{number}", 1000 * shelf + number, shelf) for shelf in Shelf))  # fmt: skip
+    admit(state, run_of("a"), push("a", "s99", 1099))
+    assert len(state._facts) == sum(ROOM.values())
+
+
+def test_a_branch_writes_into_its_parent_but_not_into_one_that_has_ended():
+    state = MemoryState(10, DAY_US)
+    admit(state, run_of("a"), push("a", "s1", 1))
+    admit(state, run_of("b"), push("a", "s1", 1), push("b", "s2", 2), push("gone", "s0", 3))  # fmt: skip
+    assert sorted(look(state, 1, 2, 3)) == [1, 2]
+
+
+def test_sessions_and_waiting_runs_belong_to_nobody_and_are_bounded():
+    state = MemoryState(2, DAY_US)
+    admit(state, run_of("a"), Wait(1, Waits("a", 1, 1, ("f",))), Keep(2, Session("s", 1)), Keep(3, Session("r", 1)))  # fmt: skip
+    assert look(state, 1, 2, 3) == {2: Session("s", 1), 3: Session("r", 1)}
+    assert state.evicted_shared == 1
+    admit(state, run_of("a"), Wait(4, Waits("a", 1, 1, ("f",))))
+    assert isinstance(look(state, 4)[4], Waiting)
+
+
+def test_observing_twice_is_observing_once():
+    state = MemoryState(10, DAY_US)
+    changes: list[Change] = [push("a", "s1", 1), Lead(2, Shelf.LINK, Link("a"))]
+    for _ in range(2):
+        state.observe(run_of("a", 5, step_seq=7), changes)
+    assert [run.step_seq for run in state.runs()] == [7]
+    assert len(look(state, 1)[1].asked) == 1
+    assert admit(state, run_of("a", 6)).step_seq == 8
+
+
+def test_the_clock_of_another_host_may_be_behind():
+    state = MemoryState(10, DAY_US)
+    admit(state, run_of("a", 100))
+    state.note("t", "a", [], 50)
+    assert [run.seen_us for run in state.runs()] == [100]
+
+
+def test_a_run_of_two_hundred_steps_takes_less_than_twenty_kilobytes():
+    runs = 8
+    tracker = Tracker()
+    for now, made in enumerate(interleaved("chat", 4, runs, 200, ("plain", "react", "window", "compacted"))):  # fmt: skip
+        begun = tracker.begin(made.body, now)
+        tracker.end(begun, now, "done", made.text, made.calls, made.response_id)
+        tracker.log.clear()
+    assert len(tracker.state) == runs
+    # Object by object: what the interpreter says is another thing while coverage is measured.
+    held = _held(vars(tracker.state), set())
+    report(f"{len(tracker.state._facts) / runs} facts, {held / runs:.0f} bytes a run")
+    assert held / runs < MAX_BYTES_OF_RUN
+
+
+def _held(value: Any, seen: set[int]) -> int:
+    """Add up the sizes of an object and of all that it leads to."""
+    if id(value) in seen or isinstance(value, type | Shelf) or callable(value):
+        return 0
+    seen.add(id(value))
+    inner: list[Any] = []
+    if isinstance(value, dict):
+        inner = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple):
+        inner = list(value)
+    elif isinstance(value, msgspec.Struct):
+        inner = [getattr(value, name) for name in value.__struct_fields__]
+    elif hasattr(value, "__slots__"):
+        inner = [getattr(value, name) for name in value.__slots__]
+    return sys.getsizeof(value) + sum(_held(each, seen) for each in inner)
+
+
+class Memory(RuleBasedStateMachine):
+    """Whatever comes in whatever order: bounds hold, each run ends once, nothing of an ended run stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[str] = []
+        self.state = MemoryState(3, 1000, lambda run: self.ended.append(f"{run.run_id} {run.began_us}"))  # fmt: skip
+        self.now = 0
+
+    @rule(run_id=sampled_from("abcdef"), key=integers(1, 9), shelf=sampled_from(Shelf), parent=sampled_from(["", "a"]))  # fmt: skip
+    def admit(self, run_id: str, key: int, shelf: Shelf, parent: str) -> None:
+        self.now += 1
+        admit(self.state, run_of(run_id, self.now, parent_run_id=parent), push(run_id, f"s{key}", key, shelf), Lead(key + 100, shelf, Link(run_id)))  # fmt: skip
+
+    @rule(run_id=sampled_from("abcdef"), key=integers(1, 9))
+    def note(self, run_id: str, key: int) -> None:
+        self.now += 1
+        self.state.note("t", run_id, [push(run_id, f"s{key}", key), push("a", "s", key)], self.now)  # fmt: skip
+
+    @rule(gap=integers(1, 900))
+    def wait(self, gap: int) -> None:
+        self.now += gap
+        self.state.expire(self.now)
+
+    @invariant()
+    def bounds_hold_and_nothing_is_left_over(self) -> None:
+        live = {run.run_id for run in self.state.runs()}
+        assert len(live) <= 3
+        assert len(self.ended) == len(set(self.ended))
+        for fact in self.state._facts.values():
+            found = {each.run_id for each in fact.asked} if isinstance(fact, Calls) else {fact.run_id}  # fmt: skip
+            assert found <= live
+
+
+Memory.TestCase.settings = settings(max_examples=50, deadline=None)
+TestMemory = Memory.TestCase
+
+
+def test_one_run_can_be_ended_and_is_then_gone():
+    ended: list[str] = []
+    state = MemoryState(10, DAY_US, lambda run: ended.append(run.run_id))
+    for run_id in "ab":
+        admit(state, run_of(run_id), push(run_id, "s", 1))
+    for _ in range(2):
+        state.end(("t", "a"))
+    assert (ended, [run.run_id for run in state.runs()]) == (["a"], ["b"])
+    assert look(state, 1) == {1: Calls((msgspec.structs.replace(asked("b", "s", 1), step_seq=1),))}  # fmt: skip

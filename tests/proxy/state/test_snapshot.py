@@ -1,0 +1,83 @@
+import time
+
+import msgspec
+import pytest
+
+from proxy.identify.changes import Lead, Shelf
+from proxy.identify.facts import Calls, Link, Run
+from proxy.state.memory import MemoryState
+from proxy.state.snapshot import pieces, restore
+from tests.helpers.runs.generated import interleaved
+from tests.helpers.runs.tracking import DAY_US, Tracker, drive
+
+
+def tracked(runs: int, steps: int) -> Tracker:
+    tracker = Tracker()
+    for now, made in enumerate(interleaved("chat", 4, runs, steps)):
+        begun = tracker.begin(made.body, now)
+        tracker.end(begun, now, made.state, made.text, made.calls, made.response_id)
+    return tracker
+
+
+def content(state: MemoryState) -> object:
+    """Give all but the order in which two runs said the same."""
+    facts = {
+        where: frozenset(fact.asked) if isinstance(fact, Calls) else fact
+        for where, fact in state._facts.items()
+    }
+    return list(state.runs()), facts, dict(state._shared)
+
+
+def test_a_snapshot_holds_all_and_taking_it_over_twice_changes_nothing():
+    state = tracked(15, 12).state
+    written = list(pieces(state))
+    other = MemoryState(100_000, DAY_US)
+    for _ in range(2):
+        for piece in written:
+            restore(other, piece)
+    assert content(other) == content(state)
+
+
+def test_runs_may_end_and_begin_while_a_snapshot_is_written():
+    state = MemoryState(1000, DAY_US)
+    for number in range(100):
+        drive(state.admit(Run("t", str(number), str(number), seen_us=1), [], is_step=True))  # fmt: skip
+    writing = pieces(state)
+    written = [next(writing)]
+    state.end_all()
+    drive(state.admit(Run("t", "new", "new", seen_us=1), [], is_step=True))
+    written += writing
+    other = MemoryState(1000, DAY_US)
+    for piece in written:
+        restore(other, piece)
+    assert len(other) == 40
+
+
+def test_a_link_that_went_with_another_run_is_not_written():
+    state = MemoryState(10, DAY_US)
+    for run_id in "ab":
+        lead = Lead(1, Shelf.LINK, Link(run_id))
+        drive(state.admit(Run("t", run_id, run_id, seen_us=1 + (run_id == "b")), [lead], is_step=True))  # fmt: skip
+    state.expire(DAY_US + 1)
+    written = list(pieces(state))
+    other = MemoryState(10, DAY_US)
+    for piece in written:
+        restore(other, piece)
+    assert content(other) == content(state) == ([*state.runs()], {}, {})
+
+
+def test_a_broken_piece_is_refused():
+    with pytest.raises(msgspec.MsgspecError):
+        restore(MemoryState(10, DAY_US), b"\x93")
+
+
+def test_a_piece_of_ten_thousand_live_runs_holds_the_loop_up_for_less_than_25_ms():
+    state = tracked(30, 30).state
+    full = [(live[0].run, [*live[1]]) for place in state.places() if (live := state.live(place))]  # fmt: skip
+    for number in range(10_000):
+        run = msgspec.structs.replace(full[number % len(full)][0], run_id=str(number))
+        state.observe(run, [])
+    worst, started = 0.0, time.thread_time()
+    for _ in pieces(state):
+        worst, started = max(worst, time.thread_time() - started), time.thread_time()
+    assert worst < 0.025

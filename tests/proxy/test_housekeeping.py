@@ -1,0 +1,43 @@
+"""What a worker does beside its calls."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy.config import RunSettings
+from tests.helpers.counted import counted
+from tests.helpers.origin import RawOrigin
+from tests.helpers.proxy import running, settings_for
+from tests.helpers.records import read_spool, until
+from tests.helpers.wire import request
+
+pytestmark = pytest.mark.blocking_allowed  # reads the spool
+
+
+async def test_a_run_that_is_idle_ends_once_and_says_what_it_came_to(
+    origin: RawOrigin, data_dir: Path
+):
+    settings = settings_for(data_dir, origin)
+    brief = msgspec.structs.replace(settings, runs=RunSettings(idle_seconds=0.2))
+    async with running(brief) as proxy:
+        await proxy.call(request(b"/run/r1/t/x"))
+        await until(lambda: bool(read_spool(data_dir)[1]), "the end of the run")
+    async with running(brief) as proxy:
+        assert proxy.worker is not None
+        assert counted(proxy.worker.telemetry, "tacho_runs_total") == {
+            ("default", "", "ended"): 1
+        }
+    (event,) = read_spool(data_dir)[1]
+    assert (event.type, event.run_id, event.reason) == ("run_end", "r1", "ended")
+
+
+async def test_beyond_the_cap_the_longest_idle_run_ends(
+    origin: RawOrigin, data_dir: Path
+):
+    settings = settings_for(data_dir, origin)
+    few = msgspec.structs.replace(settings, runs=RunSettings(max_live=1))
+    async with running(few) as proxy:
+        for run in (b"r1", b"r2"):
+            await proxy.call(request(b"/run/" + run + b"/t/x"))
+    assert [event.run_id for event in read_spool(data_dir)[1]] == ["r1"]
