@@ -189,11 +189,11 @@ class Identifier:
         now_ns: int,
     ) -> Recognised:
         is_step, said = request.ask.is_step, names.conversation
-        if not (is_step or said.items):
-            return self._recognizer.by_headers(hints)
         incoming = Incoming(
             hints, attempt_id, is_step, said, request.body or b"", names.who.agent
         )
+        if not (is_step or said.items):
+            return await self._recognizer.pass_by(incoming, now_ns // 1000)
         return await self._recognizer.recognise(incoming, now_ns // 1000)
 
     def _hints(self, request: Request, names: _Names) -> Hints:
@@ -216,6 +216,7 @@ class Identifier:
             signature=key(seed, b"client", user_agent, peer),
             connection=key(seed, b"connection", peer, str(port)),
             is_retry=harness.is_retry,
+            retry_count=harness.retry_count,
             retry_key=harness.retry_key,
             tool=ask.tool or request.route,
             peer=peer,

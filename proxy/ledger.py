@@ -73,7 +73,7 @@ class Ledger:
 
     def _opening(self) -> tuple[bytes, ...]:
         opened = encode(self.exchange.opened)
-        return (opened, self._trail.begun) if self._trail else (opened,)
+        return (opened, *self._trail.begun) if self._trail else (opened,)
 
     def judge(self) -> None:
         """Ask the policies; `RefusedError` where the call must not go upstream. A fault of theirs lets it."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from proxy.identify import changes, echo, growth
+from proxy.identify.attempts import stray_retry_of
 from proxy.identify.changes import Change, Push
 from proxy.identify.conversation import Conversation, Conversations
 from proxy.identify.facts import Asked, Fact, Run, Session, Waiting
@@ -118,9 +119,11 @@ class Recognizer:
         is_known = isinstance(known, Session) and known.session_id == session[0]
         session_id = session[0] if is_known else hints.session
         if _is_mute(hints, conversation) and decision.source in _UNPROVEN:
-            return Recognised(RunSource.UNMATCHED, session_id=session_id)
+            placed = Recognised(RunSource.UNMATCHED, session_id=session_id)
+            return self._followed(call, look, found, placed, now_us)
         if decision.source is RunSource.NONE or not call.is_step:
-            return _passing(hints, decision, session_id)
+            placed = _passing(hints, decision, session_id)
+            return self._followed(call, look, found, placed, now_us)
         awaited = _awaited(look, found, decision.run_id)
         placed = await self._remembered(call, look, decision, session, now_us)
         return dataclasses.replace(placed, awaited=awaited)
@@ -157,6 +160,34 @@ class Recognizer:
             decision.turn_seq if hints.kind is Kind.LLM else run.turn_seq,
             decision.retry_layer,
             trail=trail,
+        )
+
+    async def pass_by(self, call: Incoming, now_us: int) -> Recognised:
+        """Say what the headers of a call say that is no step and shows no conversation, and which attempt it is. May raise, as above."""
+        look = lookup(self._seed, call.hints, NO_CONVERSATION)
+        found = await self._state.look(look.strays)
+        return self._followed(call, look, found, self.by_headers(call.hints), now_us)
+
+    def _followed(
+        self,
+        call: Incoming,
+        look: Lookup,
+        found: Mapping[int, Fact],
+        placed: Recognised,
+        now_us: int,
+    ) -> Recognised:
+        """Remember a call that leaves nothing in a run as far as its next attempt needs it."""
+        tenant = call.hints.tenant
+        repeated = stray_retry_of(call.hints, look, found, now_us)
+        again, layer = repeated or (None, "")
+        kept, noted = changes.of_none(call.hints, look, again, call.attempt_id, now_us)
+        if not noted:
+            return placed
+        self._state.note(tenant, "", noted, now_us)
+        nowhere = Run(tenant, "", "", seen_us=now_us)
+        trail = Trail(self._seed, self._state, kept, nowhere, noted, b"")
+        return dataclasses.replace(
+            placed, asked=kept.asked, retry_layer=layer, trail=trail
         )
 
     def by_headers(self, hints: Hints) -> Recognised:

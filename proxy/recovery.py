@@ -180,6 +180,7 @@ class Memory:
 
     def _end_orphans(self) -> None:
         """Count calls that died with their worker as the enricher's rows will show them."""
+        self._forsake_strays()
         for attempt_id, (opened, closed) in list(self._pending.items()):
             if closed is None:
                 self._forsake(opened)
@@ -204,6 +205,19 @@ class Memory:
             if asked.step_id == opened.step_id and asked.state == "open"
         ]
         self._runs.note(opened.tenant, opened.run_id, failed, live.run.seen_us)
+
+    def _forsake_strays(self) -> None:
+        """As `_forsake`, of calls that belong to no run."""
+        steps = {
+            opened.step_id
+            for opened, closed in self._pending.values()
+            if closed is None
+        }
+        for where, calls in self._runs.strays() if steps else ():
+            for asked in calls.asked:
+                if asked.step_id in steps and asked.state == "open":
+                    failed = msgspec.structs.replace(asked, state="failed")
+                    self._runs.keep_stray(where, failed)
 
     async def write(
         self,

@@ -1,6 +1,6 @@
-"""What a call leaves behind, so that the next one of its run is known by it.
+"""What a call leaves behind, so that the next one of its run, or its next attempt, is known by it.
 
-What lives here: following one call that belongs to a run from its admission to its answer, and telling both to who keeps the state
+What lives here: following one call from its admission to its answer, and telling both to who keeps the state
 and, as memos, to the spool. What does not: which run it is (`recognition.py`), when an answer is over (`ledger.py`).
 """
 
@@ -42,15 +42,15 @@ class Trail:
         noted: list[changes.Change],
         body: bytes,
     ) -> None:
-        """`run` is the run as the state gave it, `noted` what was remembered at admission."""
+        """`run` is the run as the state gave it (without an id where the call belongs to none), `noted` what was remembered at admission."""
         self._seed = seed
         self._state = state
         self._call = call
         self._run = run
         self._body = body if len(body) <= TEXT_BYTES else b""
         self._said = ""
-        self.begun = _memo(run, noted, begins=True)
-        """The record of the admission."""
+        self.begun = (_memo(run, noted, begins=True),) if run.run_id else ()
+        """The record of the admission; what belongs to no run is not worth one, and is in the checkpoint alone."""
 
     def answered(
         self, outcome: Outcome, error_type: ErrorType, reading: Reading, now_us: int
@@ -60,12 +60,14 @@ class Trail:
         if state == self._said:
             return ()
         self._said = state
-        answer = changes.Answer(self._item(reading), reading.response_id, self._echoes(reading, state))  # fmt: skip
-        noted = changes.at_answer(self._seed, self._call, state, answer, now_us)
         tenant, run_id = self._run.tenant, self._run.run_id
+        answer = changes.Answer()
+        if run_id:
+            answer = changes.Answer(self._item(reading), reading.response_id, self._echoes(reading, state))  # fmt: skip
+        noted = changes.at_answer(self._seed, self._call, state, answer, now_us)
         self._state.note(tenant, run_id, noted, now_us)
         seen = Run(tenant, run_id, "", seen_us=now_us)
-        return (_memo(seen, noted, begins=False),)
+        return (_memo(seen, noted, begins=False),) if run_id else ()
 
     def _item(self, reading: Reading) -> Item | None:
         calls: list[Call] = [

@@ -147,12 +147,34 @@ def at_admission(
     return call, changes
 
 
+def of_none(
+    hints: Hints, look: Lookup, again: Asked | None, step_id: str, now_us: int
+) -> tuple[Call, list[Change]]:
+    """Say what to remember of a call that begins and belongs to no run: its bytes, for its next attempt; `again` is the one before."""
+    strays = tuple(look.strays)
+    asked = Asked(
+        run_id="",
+        step_id=again.step_id if again else step_id,
+        step_seq=0,
+        turn_seq=0,
+        seen_us=now_us,
+        body=hints.body_hash,
+        attempt=again.attempt + 1 if again else 0,
+        signature=hints.signature,
+        connection=hints.connection,
+        brief=len(strays),
+        keys=strays,
+    )
+    return Call(asked, hints.tenant, 0, (), False, None, False, None), _pushed(asked)
+
+
 def at_answer(
     seed: int, call: Call, state: str, answer: Answer, now_us: int
 ) -> list[Change]:
     """Say what to remember of a call that is over (`state` as `Asked.state`)."""
     before = call.continues
-    asked = msgspec.structs.replace(call.asked, state=state, reply=_reply(call, answer))
+    seen_us = call.asked.seen_us if state == "done" else max(now_us, call.asked.seen_us)
+    asked = msgspec.structs.replace(call.asked, state=state, reply=_reply(call, answer), seen_us=seen_us)  # fmt: skip
     changes: list[Change] = []
     if answer.response_id and call.is_llm and state == "done":
         response = key(seed, b"response", call.tenant, answer.response_id)

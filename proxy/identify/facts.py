@@ -11,6 +11,8 @@ WINDOW_US = 10 * 60 * 1_000_000
 """A run waits for its tools no longer than this."""
 MAX_WAITING = 64
 """Runs of one caller that are listed as waiting."""
+RETRY_US = 15 * 60 * 1_000_000
+"""A request that comes again later than this after it failed is no retry."""
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -26,11 +28,13 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="a"):
     """One call to a model (or tool), under the hash of all that it said."""
 
     run_id: str
+    """Empty: it belongs to no run, and is remembered for its next attempt alone."""
     step_id: str
     step_seq: int
     """0 until the keeper of state has counted it."""
     turn_seq: int
     seen_us: int
+    """When it was admitted; once it has failed, when that was."""
     body: int
     """Hash of the request's bytes."""
     attempt: int = 0
@@ -117,6 +121,19 @@ def with_asked(found: Fact | None, asked: Asked) -> Calls:
     if same is not None and same.attempt > asked.attempt:
         return Calls(others)
     return Calls((*(each for each in others if each is not same), asked)[-MAX_RECENT:])
+
+
+def with_stray(found: Fact | None, asked: Asked) -> Calls | None:
+    """As `with_asked` for a call that belongs to no run: once it is done nobody will ask for it; `None` where none is left."""
+    calls = with_asked(found, asked)
+    if asked.state != "done":
+        return calls
+    others = tuple(
+        each
+        for each in calls.asked
+        if (each.step_id, each.state) != (asked.step_id, "done")
+    )
+    return Calls(others) if others else None
 
 
 def with_link(found: Fact | None, link: Link) -> Link:

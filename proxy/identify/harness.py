@@ -43,6 +43,8 @@ class Harness(msgspec.Struct, frozen=True):
     parent_session: str = ""
     is_retry: bool = False
     """The client says that it tries again."""
+    retry_count: int = 0
+    """How often it says to have tried before."""
     retry_key: str = ""
     """An id that stays over a client's retries."""
     kind: str = ""
@@ -57,8 +59,10 @@ def read_harness(headers: Headers, conversation: Conversation) -> Harness:
         or _codex(headers, metadata)
         or _convention(headers, metadata)
     )
-    is_retry, retry_key = _retry(headers)
-    return msgspec.structs.replace(found, is_retry=is_retry, retry_key=retry_key)
+    count, retry_key = _retry(headers)
+    return msgspec.structs.replace(
+        found, is_retry=count > 0, retry_count=count, retry_key=retry_key
+    )
 
 
 def _claude_code(headers: Headers, metadata: Mapping[str, str]) -> Harness | None:
@@ -119,14 +123,15 @@ def _convention(headers: Headers, metadata: Mapping[str, str]) -> Harness:
     return Harness()
 
 
-def _retry(headers: Headers) -> tuple[bool, str]:
-    """Read what SDKs say of their retries."""
+def _retry(headers: Headers) -> tuple[int, str]:
+    """Read what SDKs say of their retries. An `Idempotency-Key` names one logical call by its very definition."""
     invocation = _text(headers, b"amz-sdk-invocation-id")
     attempt = _SDK_ATTEMPT.search(headers.first(b"amz-sdk-request") or b"")
     if invocation:
-        return attempt is not None and int(attempt[1]) > 1, invocation[:128]
+        return max(0, int(attempt[1]) - 1) if attempt else 0, invocation[:128]
     count = (headers.first(b"x-stainless-retry-count") or b"").strip()
-    return _COUNT.fullmatch(count) is not None and int(count) > 0, ""
+    idempotency = _text(headers, b"idempotency-key")[:256]
+    return int(count) if _COUNT.fullmatch(count) else 0, idempotency
 
 
 def _text(headers: Headers, name: bytes) -> str:

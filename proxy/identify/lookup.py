@@ -44,6 +44,8 @@ class Hints:
     connection: int = 0
     is_retry: bool = False
     """The client says so itself."""
+    retry_count: int = 0
+    """How often it says to have tried before."""
     retry_key: str = ""
     """An id that stays over a client's retries."""
     tool: str = ""
@@ -65,6 +67,9 @@ class Lookup:
     """Calls of exactly these bytes."""
     retry: int = 0
     """Calls under the client's own id of the logical call."""
+    stray_same: int = 0
+    stray_retry: int = 0
+    """As these two, of calls that belong to no run."""
     strict: int = 0
     loose: int = 0
     """Calls with this whole conversation."""
@@ -87,15 +92,20 @@ class Lookup:
 
     def keys(self) -> list[int]:
         """Give all of them, each once."""
-        found = [self.same, self.retry, self.strict, self.loose, self.response, self.trace, self.session, *self.ids, *self.waiting]  # fmt: skip
+        found = [self.same, self.retry, *self.strays, self.strict, self.loose, self.response, self.trace, self.session, *self.ids, *self.waiting]  # fmt: skip
         for _, strict, loose in self.prefixes:
             found += (strict, loose)
         for listed in (self.pairs, self.cuts, self.echoes):
             found += [each[0] for each in listed]
         return [each for each in dict.fromkeys(found) if each]
 
+    @property
+    def strays(self) -> list[int]:
+        """Give the keys under which a call that belongs to no run is remembered."""
+        return [each for each in (self.stray_same, self.stray_retry) if each]
 
-_CHAIN, _LOOSE, _SAME, _RETRY, _PAIR, _ECHO, _CUT, _ID = range(0x1F01, 0x1F09)
+
+_CHAIN, _LOOSE, _SAME, _RETRY, _PAIR, _ECHO, _CUT, _ID, _STRAY = range(0x1F01, 0x1F0A)
 _RESULT, _LATER = 0x2F01, 0x2F02
 
 
@@ -119,9 +129,14 @@ def lookup(
         places = list(dict.fromkeys((len(items) - 1, *places)))
     in_echo, in_ids = mix(scope, _ECHO), id_space(seed, tenant)
     response, pair, in_cuts = conversation.previous_response_id, mix(scope, _PAIR), mix(scope, _CUT)  # fmt: skip
+    same = mix(mix(scope, _SAME), hints.body_hash) if hints.body_hash else 0
+    retry = key(seed, b"retry", tenant, hints.retry_key) if hints.retry_key else 0
+    in_strays = mix(digest(seed, utf8(hints.run)), _STRAY)
     return Lookup(
-        same=mix(mix(scope, _SAME), hints.body_hash) if hints.body_hash else 0,
-        retry=key(seed, b"retry", tenant, hints.retry_key) if hints.retry_key else 0,
+        same=same,
+        retry=retry,
+        stray_same=mix(in_strays, same) if same else 0,
+        stray_retry=mix(in_strays, retry) if retry else 0,
         strict=mix(in_chain, strict[asked]) if asked else 0,
         loose=mix(in_loose, loose[asked]) if asked else 0,
         prefixes=tuple((n, mix(in_chain, strict[n]), mix(in_loose, loose[n])) for n in places[:MAX_PREFIXES]),

@@ -26,4 +26,8 @@ class State(Protocol):
     def note(
         self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int
     ) -> None:
-        """Remember what an answer showed; never waits."""
+        """Remember what an answer showed; never waits.
+
+        With an empty run id: what was pushed belongs to no run. It is kept for `RETRY_US` at most and goes once its call is done
+        (`facts.with_stray`).
+        """

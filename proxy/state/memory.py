@@ -13,6 +13,8 @@ import msgspec
 
 from proxy.identify.changes import Change, Lead, Push, Shelf, Wait
 from proxy.identify.facts import (
+    RETRY_US,
+    Asked,
     Calls,
     Fact,
     Link,
@@ -22,6 +24,7 @@ from proxy.identify.facts import (
     with_asked,
     with_link,
     with_session,
+    with_stray,
     with_waits,
 )
 
@@ -58,10 +61,12 @@ class MemoryState:
         self._facts: dict[int, Calls | Link] = {}
         self._runs: OrderedDict[Place, Live] = OrderedDict()
         self._shared: OrderedDict[int, Session | Waiting] = OrderedDict()
+        self._strays: OrderedDict[int, int] = OrderedDict()
+        """Keys of calls that belong to no run, and when one of them was last heard of."""
         self.evicted = 0
         """Runs that were forgotten because of the cap, though they were not idle for long."""
         self.evicted_shared = 0
-        """Sessions and lists of waiting runs that were forgotten because of the cap."""
+        """Sessions, lists of waiting runs and calls of no run that were forgotten because of the cap."""
 
     async def look(self, keys: Sequence[int]) -> Mapping[int, Fact]:
         """See `State`."""
@@ -91,6 +96,11 @@ class MemoryState:
         if live is not None:
             self._touch(live, now_us)
             self._apply(live, changes)
+        elif not run_id:
+            self._expire_strays(now_us)
+            for change in changes:
+                if isinstance(change, Push):
+                    self.keep_stray(change.key, change.asked)
 
     def observe(self, run: Run, changes: Sequence[Change]) -> None:
         """Take over what another life of this worker remembered; `run.step_seq` is its number then. Idempotent."""
@@ -101,6 +111,7 @@ class MemoryState:
 
     def expire(self, now_us: int) -> None:
         """Forget the runs that have been idle for too long."""
+        self._expire_strays(now_us)
         while self._runs:
             place, live = next(iter(self._runs.items()))
             if live.run.seen_us + self._idle_us > now_us:
@@ -141,6 +152,32 @@ class MemoryState:
         if len(self._shared) > self._max_runs:
             self._shared.popitem(last=False)
             self.evicted_shared += 1
+
+    def strays(self) -> list[tuple[int, Calls]]:
+        """Give the calls that belong to no run, the longest unheard of first."""
+        found = ((where, self._facts.get(where)) for where in self._strays)
+        return [(where, fact) for where, fact in found if isinstance(fact, Calls)]
+
+    def keep_stray(self, where: int, asked: Asked) -> None:
+        """Keep a call that belongs to no run."""
+        fact = with_stray(self._facts.get(where), asked)
+        self._strays.pop(where, None)
+        if fact is None:
+            self._facts.pop(where, None)
+            return
+        self._facts[where] = fact
+        self._strays[where] = max(each.seen_us for each in fact.asked)
+        if len(self._strays) > self._max_runs:
+            self._facts.pop(self._strays.popitem(last=False)[0], None)
+            self.evicted_shared += 1
+
+    def _expire_strays(self, now_us: int) -> None:
+        while self._strays:
+            where, seen_us = next(iter(self._strays.items()))
+            if seen_us + RETRY_US > now_us:
+                return
+            del self._strays[where]
+            self._facts.pop(where, None)
 
     def __len__(self) -> int:
         """Give the number of runs."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from proxy.identify.changes import Change, Lead, Push, Shelf
-from proxy.identify.facts import Asked, Link, Run, Session, Waiting
+from proxy.identify.facts import Asked, Calls, Link, Run, Session, Waiting
 from proxy.state.memory import MemoryState
 
 RUNS_A_PIECE = 40
@@ -32,6 +32,7 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
 class _Piece(msgspec.Struct, frozen=True, array_like=True):
     runs: tuple[_Saved, ...] = ()
     shared: tuple[tuple[int, Session | Waiting], ...] = ()
+    strays: tuple[tuple[int, Calls], ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -47,6 +48,9 @@ def pieces(state: MemoryState) -> Iterator[bytes]:
     shared = state.shared()
     for start in range(0, len(shared), SHARED_A_PIECE):
         yield _encode(_Piece(shared=tuple(shared[start : start + SHARED_A_PIECE])))
+    strays = state.strays()
+    for start in range(0, len(strays), SHARED_A_PIECE):
+        yield _encode(_Piece(strays=tuple(strays[start : start + SHARED_A_PIECE])))
 
 
 def restore(state: MemoryState, piece: bytes) -> None:
@@ -66,6 +70,9 @@ def restore(state: MemoryState, piece: bytes) -> None:
         state.observe(saved.run, changes)
     for key, fact in read.shared:
         state.keep_shared(key, fact)
+    for key, stray in read.strays:
+        for asked in stray.asked:
+            state.keep_stray(key, asked)
 
 
 def _saved(state: MemoryState, place: tuple[str, str]) -> _Saved | None:

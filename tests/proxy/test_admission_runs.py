@@ -82,6 +82,53 @@ def test_the_same_again_after_a_failure_is_an_attempt_of_its_step():
     assert (retried.step_id, retried.attempt, retried.step_seq, retried.retry_layer) == (first.opened.step_id, 1, 1, "sdk")  # fmt: skip
 
 
+EMBED = Ask("openai_embeddings", "embeddings", Kind.EMBEDDING, True)
+MODELS = Ask("openai_other", "models", Kind.OTHER, False)
+AGAIN = [(b"x-stainless-retry-count", b"1")]
+STRAYS = {
+    "embedding": {"ask": EMBED, "body": b'{"input":"a"}'},
+    "tool": {"ask": TOOL, "body": b"{}"},
+    "model without a conversation": {"ask": CHAT, "body": b'{"prompt_id":"p"}'},
+    "models": {"ask": MODELS, "body": b""},
+    "models of a run": {"ask": MODELS, "body": b"", "headers": [(b"x-tacho-run", b"r1")]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("parts", STRAYS.values(), ids=STRAYS)
+@pytest.mark.parametrize(("headers", "layer"), [(AGAIN, "sdk"), ([], "app")], ids=["sdk", "app"])  # fmt: skip
+def test_a_call_of_no_run_that_is_tried_again_is_one_step(parts, headers, layer):
+    desk = Desk()
+    first = desk.admit(**parts)
+    assert first.trail
+    first.trail.answered(Outcome.UPSTREAM_ERROR, ErrorType.SERVER_ERROR, Reading(), desk.now_us + 5)  # fmt: skip
+    more = {"headers": [*parts.get("headers", ()), *headers]}
+    again = desk.admit(**(parts | more))
+    opened = again.opened
+    assert (opened.step_id, opened.attempt, opened.retry_layer) == (first.opened.step_id, 1, layer)  # fmt: skip
+    assert (opened.step_seq, opened.run_id) == (None, first.opened.run_id)
+    assert again.trail
+    again.trail.answered(Outcome.COMPLETED, ErrorType.NONE, Reading(), desk.now_us + 5)
+    later = desk.open(**(parts | more))
+    assert (later.step_id, later.attempt, later.retry_layer) == (later.attempt_id, 0, "")  # fmt: skip
+
+
+def test_equal_calls_of_no_run_at_the_same_time_are_steps_of_their_own():
+    desk = Desk()
+    first, second = (desk.admit(**STRAYS["embedding"]) for _ in range(2))
+    assert first.opened.step_id != second.opened.step_id
+    for each in (first, second):
+        assert each.trail
+        each.trail.answered(Outcome.TIMEOUT, ErrorType.IDLE_TIMEOUT, Reading(), desk.now_us)  # fmt: skip
+    again = [desk.open(**(STRAYS["embedding"] | {"headers": AGAIN})) for _ in range(3)]
+    steps = {first.opened.step_id, second.opened.step_id}
+    assert {each.step_id for each in again[:2]} == steps
+    assert sorted(each.attempt for each in again) == [1, 1, 2]
+
+
+def test_a_call_that_says_nothing_by_which_it_could_be_known_leaves_nothing():
+    assert Desk().admit(ask=TOOL, body=None).trail is None
+
+
 def test_another_path_is_another_call():
     desk = Desk()
     first = desk.admit(HELLO)

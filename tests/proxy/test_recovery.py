@@ -8,8 +8,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from proxy.identify.facts import Run
+from proxy.identify.changes import Push, Shelf
+from proxy.identify.facts import Asked, Run
 from proxy.model import Usage
 from proxy.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from proxy.record.codec import Close, Event, Memo, Record, encode
@@ -243,6 +245,23 @@ def test_a_call_that_died_with_its_worker_may_be_tried_again(tmp_path):
     again = Tracker(heir.runs).begin(BODY, 6, body_hash=9)
     assert again.decision.retry_layer == "app"
     assert again.decision.run_id == run.run_id
+
+
+@pytest.mark.blocking_allowed  # opens a spool
+async def test_a_call_of_no_run_that_died_with_its_worker_may_be_tried_again(tmp_path):
+    life, spool = Life(), make_spool(tmp_path)
+    stray = Asked("", "s1", 0, 0, 5, 9)
+    other = replace(stray, step_id="s2", state="rejected")
+    pushed = [Push(7, Shelf.BRIEF, each) for each in (stray, other)]
+    life.runs.note("acme", "", pushed, 5)
+    for attempt in ("a1", "a2"):
+        life.live(make_open(attempt, step_id=attempt.replace("a", "s")))
+    await checkpointed(life, spool)
+    spool.close()
+    heir = successor(tmp_path)
+    ((where, calls),) = heir.runs.strays()
+    assert (where, len(heir.runs)) == (7, 0)
+    assert {each.step_id: each.state for each in calls.asked} == {"s1": "failed", "s2": "rejected"}  # fmt: skip
 
 
 def test_a_run_that_had_ended_is_not_there_again_and_one_that_lived_is(tmp_path):

@@ -58,7 +58,7 @@ def test_what_was_told_once_is_not_told_again_and_the_end_may_correct_it():
 
 def test_its_records_teach_a_successor_the_same():
     bench = Bench()
-    records = [bench.trail.begun, *bench.answered(output_text=ANSWER)]
+    records = [*bench.trail.begun, *bench.answered(output_text=ANSWER)]
     heir = MemoryState(10, DAY_US)
     for each in records:
         record = decode(each)

@@ -19,7 +19,6 @@ COVERED_ELSEWHERE: dict[str, str] = {
     "proxy/config/structs.py": "declarations only; test_loader.py reads each of them",
     "proxy/desk.py": "declarations only; test_ledger.py replaces each of them",
     "proxy/simulate/question.py": "declarations only; each family fills them",
-    "proxy/identify/attempts.py": "a rung; test_ladder.py climbs all of them, call by call",
     "proxy/identify/changes.py": "what the rungs find later; test_ladder.py shows each of them",
     "proxy/identify/continuation.py": "a rung; test_ladder.py climbs all of them, call by call",
     "proxy/identify/sessions.py": "test_ladder.py lets time pass between calls",

@@ -7,7 +7,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hypothesis.strategies import integers, sampled_from
 
 from proxy.identify.changes import Change, Keep, Lead, Push, Shelf, Wait
-from proxy.identify.facts import Asked, Calls, Link, Run, Session, Waiting, Waits
+from proxy.identify.facts import (
+    RETRY_US,
+    Asked,
+    Calls,
+    Link,
+    Run,
+    Session,
+    Waiting,
+    Waits,
+)
 from proxy.state.memory import ROOM, MemoryState
 from tests.helpers.runs.generated import interleaved
 from tests.helpers.runs.tracking import DAY_US, Tracker, drive, report
@@ -200,3 +209,35 @@ def test_one_run_can_be_ended_and_is_then_gone():
         state.end(("t", "a"))
     assert (ended, [run.run_id for run in state.runs()]) == (["a"], ["b"])
     assert look(state, 1) == {1: Calls((msgspec.structs.replace(asked("b", "s", 1), step_seq=1),))}  # fmt: skip
+
+
+def stray(step_id: str, key: int, now: int, state: str = "open", **more: Any) -> Push:
+    return Push(key, Shelf.BRIEF, Asked("", step_id, 0, 0, now, 9, state=state, **more))
+
+
+def test_a_call_of_no_run_is_known_until_it_is_done():
+    state = MemoryState(10, DAY_US)
+    state.note("t", "", [stray("a", 1, 5), stray("b", 1, 6)], 6)
+    state.note("t", "", [stray("a", 1, 7, "failed")], 7)
+    known = look(state, 1)[1]
+    assert isinstance(known, Calls)
+    assert [(each.step_id, each.state) for each in known.asked] == [("b", "open"), ("a", "failed")]  # fmt: skip
+    state.note("t", "", [stray("a", 1, 8, attempt=1), stray("a", 1, 9, "done")], 9)
+    state.note("t", "", [stray("b", 1, 9, "done")], 9)
+    known = look(state, 1)[1]
+    assert isinstance(known, Calls)
+    assert [each.attempt for each in known.asked] == [1]
+    state.note("t", "", [stray("a", 1, 9, "done", attempt=1)], 9)
+    assert (look(state, 1), state.strays()) == ({}, [])
+    state.note("t", "", [stray("z", 1, 9, "done"), Lead(2, Shelf.LINK, Link("r"))], 9)
+    assert look(state, 1, 2) == {}
+
+
+def test_calls_of_no_run_are_forgotten_in_time_and_beyond_the_cap():
+    state = MemoryState(2, DAY_US)
+    state.note("t", "", [stray(str(key), key, key) for key in (1, 2, 3)], 3)
+    assert ([where for where, _ in state.strays()], state.evicted_shared) == ([2, 3], 1)
+    state.expire(2 + RETRY_US)
+    assert list(look(state, 1, 2, 3)) == [3]
+    state.note("t", "", [], 3 + RETRY_US)
+    assert look(state, 3) == {}

@@ -3,8 +3,8 @@ import time
 import msgspec
 import pytest
 
-from proxy.identify.changes import Lead, Shelf
-from proxy.identify.facts import Calls, Link, Run
+from proxy.identify.changes import Lead, Push, Shelf
+from proxy.identify.facts import Asked, Calls, Link, Run
 from proxy.state.memory import MemoryState
 from proxy.state.snapshot import pieces, restore
 from tests.helpers.runs.generated import interleaved
@@ -25,11 +25,15 @@ def content(state: MemoryState) -> object:
         where: frozenset(fact.asked) if isinstance(fact, Calls) else fact
         for where, fact in state._facts.items()
     }
-    return list(state.runs()), facts, dict(state._shared)
+    return list(state.runs()), facts, dict(state._shared), state.strays()
 
 
 def test_a_snapshot_holds_all_and_taking_it_over_twice_changes_nothing():
     state = tracked(15, 12).state
+    for key in (1, 2):
+        calls = [Asked("", f"s{key}", 0, 0, 5, 9), Asked("", "s", 0, 0, key, 9)]
+        state.note("t", "", [Push(key, Shelf.BRIEF, each) for each in calls], 5)
+    assert len(state.strays()) == 2
     written = list(pieces(state))
     other = MemoryState(100_000, DAY_US)
     for _ in range(2):
@@ -63,7 +67,7 @@ def test_a_link_that_went_with_another_run_is_not_written():
     other = MemoryState(10, DAY_US)
     for piece in written:
         restore(other, piece)
-    assert content(other) == content(state) == ([*state.runs()], {}, {})
+    assert content(other) == content(state) == ([*state.runs()], {}, {}, [])
 
 
 def test_a_broken_piece_is_refused():
