@@ -97,7 +97,8 @@ class Housekeeping:
         """Write down which runs have ended."""
         house, now_us = self._house, time.time_ns() // 1000
         house.runs.expire(now_us)
-        for event in house.book.events(now_us):
+        busy = {(opened.tenant, opened.run_id) for opened, _ in house.under_way()}
+        for event in house.book.events(now_us, busy):
             house.meters.event(event)
             house.spool.append(encode(event))
 

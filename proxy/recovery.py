@@ -6,7 +6,7 @@ what dead predecessors left: their checkpoints and each record behind them. What
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import thread_time
 
@@ -14,7 +14,7 @@ import msgspec
 
 from proxy.errors import RecordError
 from proxy.identify.changes import Change, Push
-from proxy.identify.facts import Calls
+from proxy.identify.facts import Calls, Run
 from proxy.meter.billed import BilledResponses
 from proxy.model import ErrorType, Outcome
 from proxy.record.checkpoint import (
@@ -53,6 +53,8 @@ class _State(msgspec.Struct, frozen=True):
     billed: tuple[str, ...] = ()
     totals: tuple[tuple[str, str, Totals], ...] = ()
     """Tenant, run, and what it has come to."""
+    over: tuple[tuple[Run, Totals], ...] = ()
+    """Runs that have ended and whose end is not written down yet."""
     runs: tuple[bytes, ...] = ()
     """What is remembered of runs, in the pieces of `proxy.state.snapshot`; newer than the rest, so that the tail says some of it again."""
 
@@ -96,13 +98,13 @@ class Memory:
             for each in predecessors(root, worker, own)
             if each.incarnation.name not in self.absorbed
         ]
-        # None of these had absorbed another one of them, so that each checkpoint counts what no other does.
+        # None of these had absorbed another one of them, so that each checkpoint counts what no other does. A call that died with its
+        # worker was over before the next one began, which may have told its run's end.
         for each in dead:
             if each.checkpoint is not None:
                 self._restore(each.checkpoint)
-        for each in dead:
             self._fold(tail(each, self.losses))
-        self._end_orphans()
+            self._end_orphans()
         names = {name for each in dead for name in _names(each)}
         self.absorbed = tuple(
             sorted(
@@ -119,7 +121,7 @@ class Memory:
         except (msgspec.MsgspecError, RecordError, ValueError):
             self.losses["checkpoint"] += 1
             return
-        self._book.restore(state.totals)
+        self._book.restore(state.totals, state.over)
         for piece in state.runs:
             self._recall(restore, piece)
         for response_id in state.billed:
@@ -213,11 +215,11 @@ class Memory:
             for opened, closed in self._pending.values()
             if closed is None
         }
-        for where, calls in self._runs.strays() if steps else ():
+        for where, calls in self._runs.strays.all() if steps else ():
             for asked in calls.asked:
                 if asked.step_id in steps and asked.state == "open":
                     failed = msgspec.structs.replace(asked, state="failed")
-                    self._runs.keep_stray(where, failed)
+                    self._runs.strays.keep(where, failed)
 
     async def write(
         self,
@@ -234,11 +236,13 @@ class Memory:
             ),
             tuple(self._billed.ids()),
             self._book.snapshot(),
+            self._book.over(),
         )
+        remembered = pieces(self._runs)
         telemetry, absorbed = self._registry.snapshot(), self.absorbed
         # The mark is queued before the loop turns again, so that it and the snapshot mean the same moment.
         position = await spool.mark()
-        state = msgspec.structs.replace(state, runs=await self._remembered())
+        state = msgspec.structs.replace(state, runs=await self._written(remembered))
         checkpoint = Checkpoint(
             incarnation,
             position,
@@ -249,12 +253,12 @@ class Memory:
         )
         await asyncio.to_thread(write_checkpoint, spool.directory, checkpoint)
 
-    async def _remembered(self) -> tuple[bytes, ...]:
+    async def _written(self, remembered: Iterator[bytes]) -> tuple[bytes, ...]:
         """Write what is remembered of runs; calls go on between its pieces."""
         found: list[bytes] = []
         self.busy_seconds = 0.0
         began = thread_time()
-        for piece in pieces(self._runs):
+        for piece in remembered:
             found.append(piece)
             self.busy_seconds += thread_time() - began
             await asyncio.sleep(0)

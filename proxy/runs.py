@@ -3,11 +3,15 @@
 What lives here: adding up a run's calls, saying once that it has ended and how. What does not: which call belongs to which run
 (`recognition.py`), when a run is forgotten (`proxy.state`), an outcome that somebody reports.
 
+A run ends once. What it is called to afterwards (a name that is used again after half an hour, a call that outlived its run) goes on in
+its rows; `run_end` has been said, and such calls are counted as not being in it (`after_run_end`). Only a run with calls under way waits
+for these before its end is told.
+
 An outcome that nobody reported is inferred from the run's last call as `dashboards/queries/runs.sql` does it, and never `success`: a
 run whose last call failed is a `failure`, one that a policy stopped `capped`, one whose agent left `abandoned`, any other `ended`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 import msgspec
 from msgspec.structs import replace
@@ -81,24 +85,37 @@ class RunBook:
         self._meters = meters
         self._new_id = new_id
         self._totals: dict[Place, Totals] = {}
-        self._over: list[tuple[Run, Totals]] = []
+        self._over: dict[Place, tuple[Run, Totals]] = {}
 
     def apply(self, opened: Open, closed: Close | None, ended: End) -> None:
         """Add a call that is over."""
         if opened.run_id:
             place = (opened.tenant, opened.run_id)
-            totals = self._totals.get(place, _NOTHING)
-            self._totals[place] = totals + _of_call(opened, closed, ended)
+            self._add(place, _of_call(opened, closed, ended))
+
+    def _add(self, place: Place, more: Totals) -> None:
+        over = self._over.get(place)
+        if over is not None:
+            self._over[place] = (over[0], over[1] + more)
+        else:
+            self._totals[place] = self._totals.get(place, _NOTHING) + more
 
     def ended(self, run: Run) -> None:
-        """Note that a run lives no longer; its event is given by `events`."""
-        totals = self._totals.pop((run.tenant, run.run_id), _NOTHING)
-        self._over.append((run, totals))
+        """Note that a run lives no longer; its event is given by `events`, unless it had ended before."""
+        place = (run.tenant, run.run_id)
+        if run.has_ended and place not in self._over:
+            self._missed(self._totals.pop(place, _NOTHING))
+        elif not run.has_ended:
+            self._over[place] = (run, self._totals.pop(place, _NOTHING))
 
     def noted(self, event: Event) -> None:
         """Keep what somebody reports of a run; other events say nothing of one."""
         if event.type == OUTCOME and event.run_id:
             place = (event.tenant, event.run_id)
+            over = self._over.get(place)
+            if over is not None:
+                self._over[place] = (over[0], replace(over[1], reported=event.reason))
+                return
             totals = self._totals.get(place, _NOTHING)
             self._totals[place] = replace(totals, reported=event.reason)
 
@@ -106,21 +123,19 @@ class RunBook:
         """Take a predecessor's word that a run has ended: it does not end again."""
         place = (event.tenant, event.run_id)
         self._totals.pop(place, None)
-        self._over = [
-            each for each in self._over if (each[0].tenant, each[0].run_id) != place
-        ]
+        self._over.pop(place, None)
         try:
             self._count(event, _run_end.decode(event.detail))
         except msgspec.MsgspecError:
             return  # of another version: it is an event all the same
 
-    def events(self, now_us: int) -> list[Event]:
-        """Give, once, the event of each run that has ended since the last time, and count it."""
-        over, self._over = self._over, []
-        return [self._event(run, totals, now_us) for run, totals in over]
+    def events(self, now_us: int, busy: Set[Place] = frozenset()) -> list[Event]:
+        """Give, once, the event of each run that has ended and has no call under way (`busy`), and count it."""
+        told = [place for place in self._over if place not in busy]
+        return [self._event(*self._over.pop(place), now_us) for place in told]
 
     def show(self, live: Iterable[Run]) -> None:
-        """Say which of the runs that live are the largest; totals of others are forgotten (a call may be over after its run)."""
+        """Say which of the runs that live are the largest; of others, whose end has been told, calls were over late, and are counted."""
         kept: dict[Place, Totals] = {}
         shown: list[tuple[str, str, int, int]] = []
         for run in live:
@@ -129,18 +144,32 @@ class RunBook:
             if totals is not _NOTHING:
                 kept[place] = totals
             shown.append((run.tenant, run.agent, run.step_seq, totals.cost))
+        for place in self._totals.keys() - kept.keys():
+            self._missed(self._totals[place])
         self._totals = kept
         self._meters.show_live(shown)
 
+    def _missed(self, totals: Totals) -> None:
+        if totals.attempts:
+            self._meters.late(totals.attempts)
+
+    def over(self) -> tuple[tuple[Run, Totals], ...]:
+        """Give the runs whose end has not been told yet."""
+        return tuple(self._over.values())
+
     def snapshot(self) -> tuple[tuple[str, str, Totals], ...]:
-        """Give all totals."""
+        """Give all totals of runs that live."""
         return tuple((*place, totals) for place, totals in self._totals.items())
 
-    def restore(self, saved: tuple[tuple[str, str, Totals], ...]) -> None:
-        """Take over a predecessor's totals."""
+    def restore(
+        self,
+        saved: tuple[tuple[str, str, Totals], ...],
+        over: tuple[tuple[Run, Totals], ...] = (),
+    ) -> None:
+        """Take over a predecessor's totals, and the runs whose end it had not told yet."""
+        self._over |= {(run.tenant, run.run_id): (run, totals) for run, totals in over}
         for tenant, run_id, totals in saved:
-            place = (tenant, run_id)
-            self._totals[place] = self._totals.get(place, _NOTHING) + totals
+            self._add((tenant, run_id), totals)
 
     def _event(self, run: Run, totals: Totals, now_us: int) -> Event:
         outcome = totals.reported or totals.inferred

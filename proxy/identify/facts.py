@@ -109,6 +109,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="r"):
     step_seq: int = 0
     began_us: int = 0
     seen_us: int = 0
+    has_ended: bool = False
+    """It had ended, and came back: its end is not told again."""
 
 
 Fact = Calls | Link | Session | Waiting

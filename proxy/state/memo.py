@@ -57,6 +57,7 @@ def replay(state: MemoryState, said: bytes) -> None:
     ]
     changes += memo.others
     if memo.begins:
-        state.observe(memo.run, changes)
+        # Whether its end has been told, its own record says.
+        state.observe(msgspec.structs.replace(memo.run, has_ended=False), changes)
     else:
         state.note(memo.run.tenant, run_id, changes, memo.run.seen_us)

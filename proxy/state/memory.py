@@ -13,8 +13,6 @@ import msgspec
 
 from proxy.identify.changes import Change, Lead, Push, Shelf, Wait
 from proxy.identify.facts import (
-    RETRY_US,
-    Asked,
     Calls,
     Fact,
     Link,
@@ -24,15 +22,12 @@ from proxy.identify.facts import (
     with_asked,
     with_link,
     with_session,
-    with_stray,
     with_waits,
 )
+from proxy.state.strays import Past, Place, Strays
 
 ROOM = {Shelf.BRIEF: 3, Shelf.CHAIN: 20, Shelf.LINK: 18, Shelf.ECHO: 20}
 """So many facts of one run are kept, the newest; with them a run takes less than 20 KB."""
-
-Place = tuple[str, str]
-"""Tenant and run."""
 
 
 class Live:
@@ -54,19 +49,23 @@ class MemoryState:
         idle_us: int,
         ended: Callable[[Run], None] = lambda run: None,
     ) -> None:
-        """Forget runs that were idle for `idle_us`, and the longest idle beyond `max_runs`; `ended` is told of each, once."""
+        """Forget runs that were idle for `idle_us`, and the longest idle beyond `max_runs`; `ended` is told of each.
+
+        Of the newest runs that have ended, what they were is kept (`past`): one that comes back under its name goes on where it was, and
+        `has_ended` says so when it ends again.
+        """
         self._max_runs = max_runs
         self._idle_us = idle_us
         self._ended = ended
         self._facts: dict[int, Calls | Link] = {}
         self._runs: OrderedDict[Place, Live] = OrderedDict()
+        self.past = Past()
         self._shared: OrderedDict[int, Session | Waiting] = OrderedDict()
-        self._strays: OrderedDict[int, int] = OrderedDict()
-        """Keys of calls that belong to no run, and when one of them was last heard of."""
+        self.strays = Strays(self._facts, max_runs)
         self.evicted = 0
         """Runs that were forgotten because of the cap, though they were not idle for long."""
         self.evicted_shared = 0
-        """Sessions, lists of waiting runs and calls of no run that were forgotten because of the cap."""
+        """Sessions and lists of waiting runs that were forgotten because of the cap."""
 
     async def look(self, keys: Sequence[int]) -> Mapping[int, Fact]:
         """See `State`."""
@@ -97,10 +96,10 @@ class MemoryState:
             self._touch(live, now_us)
             self._apply(live, changes)
         elif not run_id:
-            self._expire_strays(now_us)
+            self.strays.expire(now_us)
             for change in changes:
                 if isinstance(change, Push):
-                    self.keep_stray(change.key, change.asked)
+                    self.strays.keep(change.key, change.asked)
 
     def observe(self, run: Run, changes: Sequence[Change]) -> None:
         """Take over what another life of this worker remembered; `run.step_seq` is its number then. Idempotent."""
@@ -111,12 +110,20 @@ class MemoryState:
 
     def expire(self, now_us: int) -> None:
         """Forget the runs that have been idle for too long."""
-        self._expire_strays(now_us)
+        self.strays.expire(now_us)
         while self._runs:
             place, live = next(iter(self._runs.items()))
+            if live.run.seen_us - now_us > self._idle_us:
+                self._turn_back(now_us)
             if live.run.seen_us + self._idle_us > now_us:
                 return
             self._forget(place)
+
+    def _turn_back(self, now_us: int) -> None:
+        """Let no run live on in a future that a clock which went back has taken away."""
+        for live in self._runs.values():
+            if live.run.seen_us > now_us:
+                live.run = msgspec.structs.replace(live.run, seen_us=now_us)
 
     def end(self, place: Place) -> None:
         """End a run, if it lives."""
@@ -131,10 +138,6 @@ class MemoryState:
     def runs(self) -> Iterator[Run]:
         """Give the runs that live, the longest idle first."""
         return (live.run for live in self._runs.values())
-
-    def places(self) -> list[Place]:
-        """Give where they are."""
-        return list(self._runs)
 
     def live(self, place: Place) -> tuple[Live, Iterator[tuple[Shelf, int, Calls | Link]]] | None:  # fmt: skip
         """Give a run and its own facts, the oldest first; `None` where it has ended."""
@@ -153,32 +156,6 @@ class MemoryState:
             self._shared.popitem(last=False)
             self.evicted_shared += 1
 
-    def strays(self) -> list[tuple[int, Calls]]:
-        """Give the calls that belong to no run, the longest unheard of first."""
-        found = ((where, self._facts.get(where)) for where in self._strays)
-        return [(where, fact) for where, fact in found if isinstance(fact, Calls)]
-
-    def keep_stray(self, where: int, asked: Asked) -> None:
-        """Keep a call that belongs to no run."""
-        fact = with_stray(self._facts.get(where), asked)
-        self._strays.pop(where, None)
-        if fact is None:
-            self._facts.pop(where, None)
-            return
-        self._facts[where] = fact
-        self._strays[where] = max(each.seen_us for each in fact.asked)
-        if len(self._strays) > self._max_runs:
-            self._facts.pop(self._strays.popitem(last=False)[0], None)
-            self.evicted_shared += 1
-
-    def _expire_strays(self, now_us: int) -> None:
-        while self._strays:
-            where, seen_us = next(iter(self._strays.items()))
-            if seen_us + RETRY_US > now_us:
-                return
-            del self._strays[where]
-            self._facts.pop(where, None)
-
     def __len__(self) -> int:
         """Give the number of runs."""
         return len(self._runs)
@@ -188,23 +165,23 @@ class MemoryState:
         place = (run.tenant, run.run_id)
         live = self._runs.get(place)
         if live is None:
-            parent = self._runs.get((run.tenant, run.parent_run_id))
-            root = parent.run.root_run_id if parent else run.root_run_id
-            began = msgspec.structs.replace(run, root_run_id=root, step_seq=0)
-            live = self._runs[place] = Live(began)
+            live = self._runs[place] = Live(self._begun(place, run))
             if len(self._runs) > self._max_runs:
                 self.evicted += 1
                 self._forget(next(iter(self._runs)))
             return live
-        known = live.run
-        live.run = msgspec.structs.replace(
-            known,
-            turn_seq=max(known.turn_seq, run.turn_seq),
-            agent=known.agent or run.agent,
-            session_id=known.session_id or run.session_id,
-        )
+        live.run = _joined(live.run, run)
         self._touch(live, run.seen_us)
         return live
+
+    def _begun(self, place: Place, run: Run) -> Run:
+        past = self.past.take(place)
+        if past is not None:
+            seen_us = max(past.seen_us, run.seen_us)
+            return msgspec.structs.replace(_joined(past, run), seen_us=seen_us)
+        parent = self._runs.get((run.tenant, run.parent_run_id))
+        root = parent.run.root_run_id if parent else run.root_run_id
+        return msgspec.structs.replace(run, root_run_id=root, step_seq=0)
 
     def _touch(self, live: Live, now_us: int) -> None:
         run = live.run
@@ -217,6 +194,7 @@ class MemoryState:
         for shelf in live.shelves:
             for where in shelf:
                 self._drop(where, live.run.run_id)
+        self.past.keep(live.run)
         self._ended(live.run)
 
     def _drop(self, where: int, run_id: str) -> None:
@@ -265,6 +243,16 @@ class MemoryState:
         kept.append(where)
         if len(kept) > ROOM[shelf]:
             self._drop(kept.pop(0), live.run.run_id)
+
+
+def _joined(known: Run, run: Run) -> Run:
+    """Add to a run what is new of it."""
+    return msgspec.structs.replace(
+        known,
+        turn_seq=max(known.turn_seq, run.turn_seq),
+        agent=known.agent or run.agent,
+        session_id=known.session_id or run.session_id,
+    )
 
 
 def _numbered(change: Change, run_id: str, step_seq: int) -> Change:

@@ -4,7 +4,8 @@ What lives here: writing a `MemoryState` in pieces, and taking them over. What d
 (`proxy/recovery.py`).
 
 A snapshot is written while calls go on: each piece is exact when it is made, and the changes that came since are taken over again by
-`MemoryState.observe`, for which twice is the same as once.
+`MemoryState.observe`, for which twice is the same as once. Which runs live and which have ended is that of the beginning: a run that
+ends meanwhile is written as it was, so that its end, if nobody has written that down, is told by the successor.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from proxy.identify.facts import Asked, Calls, Link, Run, Session, Waiting
 from proxy.state.memory import MemoryState
 
 RUNS_A_PIECE = 40
+PAST_A_PIECE = 2000
 SHARED_A_PIECE = 500
 
 
@@ -33,6 +35,7 @@ class _Piece(msgspec.Struct, frozen=True, array_like=True):
     runs: tuple[_Saved, ...] = ()
     shared: tuple[tuple[int, Session | Waiting], ...] = ()
     strays: tuple[tuple[int, Calls], ...] = ()
+    past: tuple[Run, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -40,15 +43,20 @@ _decode = msgspec.msgpack.Decoder(_Piece).decode
 
 
 def pieces(state: MemoryState) -> Iterator[bytes]:
-    """Write all that is remembered; between two pieces the event loop may do something else."""
-    places = state.places()
-    for start in range(0, len(places), RUNS_A_PIECE):
-        found = [_saved(state, place) for place in places[start : start + RUNS_A_PIECE]]
-        yield _encode(_Piece(runs=tuple(each for each in found if each is not None)))
+    """Write all that is remembered; between two pieces the event loop may do something else. What lives is looked up now."""
+    return _pieces(state, list(state.runs()), state.past.all())
+
+
+def _pieces(state: MemoryState, runs: list[Run], past: list[Run]) -> Iterator[bytes]:
+    for start in range(0, len(past), PAST_A_PIECE):
+        yield _encode(_Piece(past=tuple(past[start : start + PAST_A_PIECE])))
+    for start in range(0, len(runs), RUNS_A_PIECE):
+        found = [_saved(state, run) for run in runs[start : start + RUNS_A_PIECE]]
+        yield _encode(_Piece(runs=tuple(found)))
     shared = state.shared()
     for start in range(0, len(shared), SHARED_A_PIECE):
         yield _encode(_Piece(shared=tuple(shared[start : start + SHARED_A_PIECE])))
-    strays = state.strays()
+    strays = state.strays.all()
     for start in range(0, len(strays), SHARED_A_PIECE):
         yield _encode(_Piece(strays=tuple(strays[start : start + SHARED_A_PIECE])))
 
@@ -56,6 +64,9 @@ def pieces(state: MemoryState) -> Iterator[bytes]:
 def restore(state: MemoryState, piece: bytes) -> None:
     """Take over one piece. Raises `msgspec.MsgspecError` where it is broken or of another version."""
     read = _decode(piece)
+    for run in read.past:
+        if state.live((run.tenant, run.run_id)) is None:
+            state.past.keep(run)
     for saved in read.runs:
         # One object for a run's id and for each key, as in a state that was never written.
         run_id = saved.run.run_id
@@ -72,13 +83,13 @@ def restore(state: MemoryState, piece: bytes) -> None:
         state.keep_shared(key, fact)
     for key, stray in read.strays:
         for asked in stray.asked:
-            state.keep_stray(key, asked)
+            state.strays.keep(key, asked)
 
 
-def _saved(state: MemoryState, place: tuple[str, str]) -> _Saved | None:
-    live = state.live(place)
+def _saved(state: MemoryState, run: Run) -> _Saved:
+    live = state.live((run.tenant, run.run_id))
     if live is None:
-        return None
+        return _Saved(run, (), (), ())
     calls: dict[tuple[str, str], int] = {}
     written: list[Asked] = []
     places: list[tuple[int, int, tuple[int, ...]]] = []
@@ -94,4 +105,5 @@ def _saved(state: MemoryState, place: tuple[str, str]) -> _Saved | None:
                 written.append(asked)
             those.append(at)
         places.append((key, shelf, tuple(those)))
-    return _Saved(live[0].run, tuple(written), tuple(places), tuple(links))
+    now = msgspec.structs.replace(live[0].run, has_ended=run.has_ended)
+    return _Saved(now, tuple(written), tuple(places), tuple(links))

@@ -39,6 +39,10 @@ class RunMeters:
         self._cost.observe(who, cost_pico_usd)
         self._duration.observe(who, max(0, duration_us))
 
+    def late(self, calls: int) -> None:
+        """Count calls that are in no `run_end`: their run had ended, and said so."""
+        self._names.drop("after_run_end", calls)
+
     def show_live(self, runs: Iterable[tuple[str, str, int, int]]) -> None:
         """Say tenant, agent, steps and cost of each run that lives; who has none any more shows zero."""
         most: dict[Labels, tuple[int, int]] = dict.fromkeys(self._shown, (0, 0))

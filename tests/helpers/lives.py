@@ -33,7 +33,7 @@ class Life:
         self.meters = ExchangeMeters(self.registry, frozenset({"gpt-5"}))
         self.billed = BilledResponses(100)
         self.book = RunBook(RunMeters(self.registry, self.meters), lambda: "e")
-        self.runs = MemoryState(100, 10**12, self.book.ended)
+        self.runs = MemoryState(1000, 10**12, self.book.ended)
         self.memory = Memory(
             self.registry, self.meters, self.billed, self.runs, self.book
         )

@@ -41,3 +41,19 @@ async def test_beyond_the_cap_the_longest_idle_run_ends(
         for run in (b"r1", b"r2"):
             await proxy.call(request(b"/run/" + run + b"/t/x"))
     assert [event.run_id for event in read_spool(data_dir)[1]] == ["r1"]
+
+
+async def test_a_run_that_comes_back_counts_on_and_ends_no_second_time(
+    origin: RawOrigin, data_dir: Path
+):
+    settings = settings_for(data_dir, origin)
+    brief = msgspec.structs.replace(settings, runs=RunSettings(idle_seconds=0.2))
+    for life in range(3):
+        async with running(brief) as proxy:
+            await proxy.call(request(b"/run/r1/t/x"))
+            assert proxy.worker is not None
+            runs = proxy.worker._runs
+            await until(lambda: not len(runs), f"the end of life {life}")  # noqa: B023
+    exchanges, events = read_spool(data_dir)
+    assert [each.open.step_seq for each in exchanges] == [1, 2, 3]
+    assert [(event.type, event.run_id) for event in events] == [("run_end", "r1")]

@@ -259,7 +259,7 @@ async def test_a_call_of_no_run_that_died_with_its_worker_may_be_tried_again(tmp
     await checkpointed(life, spool)
     spool.close()
     heir = successor(tmp_path)
-    ((where, calls),) = heir.runs.strays()
+    ((where, calls),) = heir.runs.strays.all()
     assert (where, len(heir.runs)) == (7, 0)
     assert {each.step_id: each.state for each in calls.asked} == {"s1": "failed", "s2": "rejected"}  # fmt: skip
 

@@ -4,6 +4,7 @@ import json
 from itertools import count
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.identify.facts import Run
 from proxy.model import Cost, Outcome, Usage
@@ -123,11 +124,38 @@ def test_an_event_of_another_version_changes_nothing():
     assert counted(bench.registry, "tacho_runs_total") == {}
 
 
-def test_the_largest_live_runs_are_shown_and_calls_that_outlived_theirs_forgotten():
+def test_the_largest_live_runs_are_shown_and_calls_that_outlived_theirs_counted():
     bench = Bench()
     bench.call(cost=Cost(input=10**12))
     bench.book.show([RUN])
     assert counted(bench.registry, "tacho_live_run_cost_usd_max") == {("acme", "bot"): 1}  # fmt: skip
     assert len(bench.book.snapshot()) == 1
+    bench.book.noted(Event("e", 1, "outcome", "acme", run_id="r9", reason="success"))
     bench.book.show([Run("acme", "r2", "r2")])
     assert bench.book.snapshot() == ()
+    assert counted(bench.registry, "tacho_dropped_total") == {("after_run_end",): 1}
+
+
+def test_a_run_that_came_back_does_not_end_again_and_its_calls_are_counted():
+    bench = Bench()
+    bench.over()
+    bench.call()
+    for _ in range(2):
+        bench.book.ended(replace(RUN, has_ended=True))
+    assert bench.book.events(1) == []
+    assert counted(bench.registry, "tacho_dropped_total") == {("after_run_end",): 1}
+
+
+def test_the_end_of_a_run_waits_for_its_calls_and_for_what_is_reported_meanwhile():
+    bench = Bench()
+    bench.book.ended(RUN)
+    busy = {("acme", "r1")}
+    assert bench.book.events(1, busy) == []
+    bench.call()
+    bench.book.noted(Event("e", 1, "outcome", "acme", run_id="r1", reason="success"))
+    bench.book.ended(replace(RUN, has_ended=True))
+    heir = Bench()
+    heir.book.restore(bench.book.snapshot(), bench.book.over())
+    heir.call()
+    (event,) = heir.book.events(2)
+    assert (event.reason, json.loads(event.detail)["attempts"]) == ("success", 2)

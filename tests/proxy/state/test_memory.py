@@ -8,7 +8,6 @@ from hypothesis.strategies import integers, sampled_from
 
 from proxy.identify.changes import Change, Keep, Lead, Push, Shelf, Wait
 from proxy.identify.facts import (
-    RETRY_US,
     Asked,
     Calls,
     Link,
@@ -168,13 +167,21 @@ class Memory(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ended: list[str] = []
-        self.state = MemoryState(3, 1000, lambda run: self.ended.append(f"{run.run_id} {run.began_us}"))  # fmt: skip
+        self.state = MemoryState(3, 1000, self._note_end)
+        self.steps: dict[str, int] = {}
         self.now = 0
+
+    def _note_end(self, run: Run) -> None:
+        if not run.has_ended:
+            self.ended.append(run.run_id)
 
     @rule(run_id=sampled_from("abcdef"), key=integers(1, 9), shelf=sampled_from(Shelf), parent=sampled_from(["", "a"]))  # fmt: skip
     def admit(self, run_id: str, key: int, shelf: Shelf, parent: str) -> None:
         self.now += 1
-        admit(self.state, run_of(run_id, self.now, parent_run_id=parent), push(run_id, f"s{key}", key, shelf), Lead(key + 100, shelf, Link(run_id)))  # fmt: skip
+        changes = push(run_id, f"s{key}", key, shelf), Lead(key + 100, shelf, Link(run_id))  # fmt: skip
+        run = admit(self.state, run_of(run_id, self.now, parent_run_id=parent), *changes)  # fmt: skip
+        self.steps[run_id] = self.steps.get(run_id, 0) + 1
+        assert run.step_seq == self.steps[run_id]
 
     @rule(run_id=sampled_from("abcdef"), key=integers(1, 9))
     def note(self, run_id: str, key: int) -> None:
@@ -211,33 +218,25 @@ def test_one_run_can_be_ended_and_is_then_gone():
     assert look(state, 1) == {1: Calls((msgspec.structs.replace(asked("b", "s", 1), step_seq=1),))}  # fmt: skip
 
 
-def stray(step_id: str, key: int, now: int, state: str = "open", **more: Any) -> Push:
-    return Push(key, Shelf.BRIEF, Asked("", step_id, 0, 0, now, 9, state=state, **more))
+def test_a_run_that_comes_back_after_its_end_goes_on_where_it_was():
+    ended: list[tuple[str, bool]] = []
+    state = MemoryState(10, 100, lambda run: ended.append((run.run_id, run.has_ended)))
+    for now in (1, 2, 1000):
+        admit(state, run_of("b", now, parent_run_id="a", session_id="s"), push("b", "s1", 1))  # fmt: skip
+    again = admit(state, run_of("b", 5000, agent="x", turn_seq=4))
+    assert (again.step_seq, again.began_us, again.seen_us, again.has_ended) == (4, 1, 5000, True)  # fmt: skip
+    assert (again.parent_run_id, again.session_id, again.agent, again.turn_seq) == ("a", "s", "x", 4)  # fmt: skip
+    assert look(state, 1) == {}
+    state.end_all()
+    assert ended == [("b", False), ("b", True), ("b", True)]
 
 
-def test_a_call_of_no_run_is_known_until_it_is_done():
-    state = MemoryState(10, DAY_US)
-    state.note("t", "", [stray("a", 1, 5), stray("b", 1, 6)], 6)
-    state.note("t", "", [stray("a", 1, 7, "failed")], 7)
-    known = look(state, 1)[1]
-    assert isinstance(known, Calls)
-    assert [(each.step_id, each.state) for each in known.asked] == [("b", "open"), ("a", "failed")]  # fmt: skip
-    state.note("t", "", [stray("a", 1, 8, attempt=1), stray("a", 1, 9, "done")], 9)
-    state.note("t", "", [stray("b", 1, 9, "done")], 9)
-    known = look(state, 1)[1]
-    assert isinstance(known, Calls)
-    assert [each.attempt for each in known.asked] == [1]
-    state.note("t", "", [stray("a", 1, 9, "done", attempt=1)], 9)
-    assert (look(state, 1), state.strays()) == ({}, [])
-    state.note("t", "", [stray("z", 1, 9, "done"), Lead(2, Shelf.LINK, Link("r"))], 9)
-    assert look(state, 1, 2) == {}
-
-
-def test_calls_of_no_run_are_forgotten_in_time_and_beyond_the_cap():
-    state = MemoryState(2, DAY_US)
-    state.note("t", "", [stray(str(key), key, key) for key in (1, 2, 3)], 3)
-    assert ([where for where, _ in state.strays()], state.evicted_shared) == ([2, 3], 1)
-    state.expire(2 + RETRY_US)
-    assert list(look(state, 1, 2, 3)) == [3]
-    state.note("t", "", [], 3 + RETRY_US)
-    assert look(state, 3) == {}
+def test_a_clock_that_goes_back_keeps_no_run_alive_for_ever():
+    ended: list[str] = []
+    state = MemoryState(10, 100, lambda run: ended.append(run.run_id))
+    for run_id, now in (("a", 10_000), ("b", 10_001), ("c", 50)):
+        admit(state, run_of(run_id, now))
+    state.expire(60)
+    assert [run.seen_us for run in state.runs()] == [50, 50, 50]
+    state.expire(170)
+    assert ended == ["a", "b", "c"]

@@ -25,7 +25,7 @@ def content(state: MemoryState) -> object:
         where: frozenset(fact.asked) if isinstance(fact, Calls) else fact
         for where, fact in state._facts.items()
     }
-    return list(state.runs()), facts, dict(state._shared), state.strays()
+    return list(state.runs()), facts, dict(state._shared), state.strays.all()
 
 
 def test_a_snapshot_holds_all_and_taking_it_over_twice_changes_nothing():
@@ -33,7 +33,7 @@ def test_a_snapshot_holds_all_and_taking_it_over_twice_changes_nothing():
     for key in (1, 2):
         calls = [Asked("", f"s{key}", 0, 0, 5, 9), Asked("", "s", 0, 0, key, 9)]
         state.note("t", "", [Push(key, Shelf.BRIEF, each) for each in calls], 5)
-    assert len(state.strays()) == 2
+    assert len(state.strays.all()) == 2
     written = list(pieces(state))
     other = MemoryState(100_000, DAY_US)
     for _ in range(2):
@@ -43,6 +43,7 @@ def test_a_snapshot_holds_all_and_taking_it_over_twice_changes_nothing():
 
 
 def test_runs_may_end_and_begin_while_a_snapshot_is_written():
+    """What lived at the beginning lives again, so that its end is told if nobody has; what began since is told by the records behind it."""
     state = MemoryState(1000, DAY_US)
     for number in range(100):
         drive(state.admit(Run("t", str(number), str(number), seen_us=1), [], is_step=True))  # fmt: skip
@@ -54,7 +55,24 @@ def test_runs_may_end_and_begin_while_a_snapshot_is_written():
     other = MemoryState(1000, DAY_US)
     for piece in written:
         restore(other, piece)
-    assert len(other) == 40
+    assert {run.run_id for run in other.runs()} == {
+        str(number) for number in range(100)
+    }
+    assert other.past.all() == []
+
+
+def test_what_ended_runs_were_is_kept_unless_they_have_come_back():
+    state, other = MemoryState(1000, 100), MemoryState(1000, 100)
+    for run_id, now in (("a", 1), ("b", 2), ("c", 500)):
+        drive(state.admit(Run("t", run_id, run_id, seen_us=now), [], is_step=True))
+    drive(other.admit(Run("t", "b", "b", seen_us=2), [], is_step=True))
+    for piece in pieces(state):
+        restore(other, piece)
+    assert [run.run_id for run in other.past.all()] == ["a"]
+    assert (
+        drive(other.admit(Run("t", "a", "a", seen_us=9), [], is_step=True)).step_seq
+        == 2
+    )
 
 
 def test_a_link_that_went_with_another_run_is_not_written():
@@ -77,7 +95,7 @@ def test_a_broken_piece_is_refused():
 
 def test_a_piece_of_ten_thousand_live_runs_holds_the_loop_up_for_less_than_25_ms():
     state = tracked(30, 30).state
-    full = [(live[0].run, [*live[1]]) for place in state.places() if (live := state.live(place))]  # fmt: skip
+    full = [(live[0].run, [*live[1]]) for each in state.runs() if (live := state.live((each.tenant, each.run_id)))]  # fmt: skip
     for number in range(10_000):
         run = msgspec.structs.replace(full[number % len(full)][0], run_id=str(number))
         state.observe(run, [])
