@@ -104,14 +104,15 @@ class Identifier:
         new_id: Callable[[int], str],
         count_ignored: Callable[[int], None],
         fault: Callable[[str], None],
+        prompts: Prompts | None = None,
     ) -> None:
         """`new_id` gets the wall clock in nanoseconds; `count_ignored` is told how many names of ours were not valid, `fault` the phase."""
         self._installation = installation
-        self._recognizer = recognizer
+        self.recognizer = recognizer
         self._seed = installation.seed
         self._steps = StepNames()
         self._agents = AgentNames({})
-        self._prompts = Prompts()
+        self._prompts = prompts or Prompts()
         self._new_id = new_id
         self._count_ignored = count_ignored
         self._fault = fault
@@ -139,7 +140,7 @@ class Identifier:
         """Give the `Open` of a call that came to nothing: what its head says, and nothing is remembered."""
         names = self._names(request)
         try:
-            found = self._recognizer.by_headers(self._hints(request, names))
+            found = self.recognizer.by_headers(self._hints(request, names))
         except Exception:  # noqa: BLE001  # as above
             self._fault("identify")
             found = named(names.who.tenant, names.explicit.run, request.ask.kind)
@@ -167,7 +168,7 @@ class Identifier:
         """Read the conversation, and name the agent by its prompt where nobody did; give the prompt's predecessor where it is new."""
         if request.ask.kind is not Kind.LLM or not request.body:
             return None
-        said = await self._recognizer.read(request.body)
+        said = await self.recognizer.read(request.body)
         if said is None:
             return None
         names.conversation = said
@@ -193,8 +194,8 @@ class Identifier:
             hints, attempt_id, is_step, said, request.body or b"", names.who.agent
         )
         if not (is_step or said.items):
-            return await self._recognizer.pass_by(incoming, now_ns // 1000)
-        return await self._recognizer.recognise(incoming, now_ns // 1000)
+            return await self.recognizer.pass_by(incoming, now_ns // 1000)
+        return await self.recognizer.recognise(incoming, now_ns // 1000)
 
     def _hints(self, request: Request, names: _Names) -> Hints:
         headers, ask, seed = request.headers, request.ask, self._seed

@@ -33,6 +33,7 @@ from proxy.ledger import Ledger
 from proxy.meter.dialects import PLAIN_HTTP, recognise
 from proxy.model import Ask, ErrorType, Kind, Outcome
 from proxy.outbound import Outbound
+from proxy.prompt_changes import PROMPT_CHANGE, detail_of
 from proxy.record.codec import Open
 from proxy.reporting import Reporting
 from proxy.trail import Trail
@@ -170,8 +171,8 @@ class Pipeline:
         request = self._request(call, accepted, ask, body)
         opened, trail, before = await self._identifier.identify(request, call.ts_ns)
         ledger = self._ledger(call, accepted, request.ask, opened, trail)
-        if before is not None:
-            ledger.note("prompt_change", detail=f"after {before:016x}")
+        if before is not None and opened.prompt_hash is not None:
+            ledger.note(PROMPT_CHANGE, detail=detail_of(before, opened.prompt_hash))
         return ledger
 
     def _came_to_nothing(self, call: Call, accepted: Accepted) -> Ledger:

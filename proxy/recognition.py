@@ -18,9 +18,9 @@ from proxy.identify import changes, echo, growth
 from proxy.identify.attempts import stray_retry_of
 from proxy.identify.changes import Change, Push
 from proxy.identify.conversation import Conversation, Conversations
-from proxy.identify.facts import Asked, Fact, Run, Session, Waiting
+from proxy.identify.facts import Asked, Calls, Fact, Run, Session, Waiting
 from proxy.identify.ladder import Decision, decide
-from proxy.identify.lookup import Hints, Lookup, lookup
+from proxy.identify.lookup import Hints, Lookup, lookup, response_key
 from proxy.identify.sessions import session_of
 from proxy.model import Kind, RunSource
 from proxy.record.codec import Open
@@ -161,6 +161,12 @@ class Recognizer:
             decision.retry_layer,
             trail=trail,
         )
+
+    async def run_of_answer(self, tenant: str, response_id: str) -> str:
+        """Give the live run of which one of the newest answers had this id; empty where none is known."""
+        where = response_key(self._seed, tenant, response_id)
+        known = (await self._state.look([where])).get(where)
+        return known.asked[-1].run_id if isinstance(known, Calls) else ""
 
     async def pass_by(self, call: Incoming, now_us: int) -> Recognised:
         """Say what the headers of a call say that is no step and shows no conversation, and which attempt it is. May raise, as above."""

@@ -15,8 +15,10 @@ import msgspec
 from proxy.errors import RecordError
 from proxy.identify.changes import Change, Push
 from proxy.identify.facts import Calls, Run
+from proxy.identify.prompts import Prompts
 from proxy.meter.billed import BilledResponses
 from proxy.model import ErrorType, Outcome
+from proxy.prompt_changes import hear
 from proxy.record.checkpoint import (
     Checkpoint,
     Predecessor,
@@ -53,6 +55,8 @@ class _State(msgspec.Struct, frozen=True):
     billed: tuple[str, ...] = ()
     totals: tuple[tuple[str, str, Totals], ...] = ()
     """Tenant, run, and what it has come to."""
+    prompts: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
+    """`Prompts.snapshot`."""
     over: tuple[tuple[Run, Totals], ...] = ()
     """Runs that have ended and whose end is not written down yet."""
     runs: tuple[bytes, ...] = ()
@@ -69,8 +73,10 @@ class Memory:
         billed: BilledResponses,
         runs: MemoryState,
         book: RunBook,
+        prompts: Prompts,
     ) -> None:
         """Feed these."""
+        self._prompts = prompts
         self._registry = registry
         self._meters = meters
         self._billed = billed
@@ -122,6 +128,7 @@ class Memory:
             self.losses["checkpoint"] += 1
             return
         self._book.restore(state.totals, state.over)
+        self._prompts.restore(state.prompts)
         for piece in state.runs:
             self._recall(restore, piece)
         for response_id in state.billed:
@@ -145,6 +152,7 @@ class Memory:
         for record in records:
             match record:
                 case Open():
+                    hear(self._prompts, record)
                     pending[record.attempt_id] = (record, None)
                 case Close():
                     opened, _ = pending.get(record.attempt_id, (None, None))
@@ -161,6 +169,7 @@ class Memory:
                     pass  # the enricher reads it; the successor writes its own
 
     def _hear(self, event: Event) -> None:
+        hear(self._prompts, event)
         self._book.noted(event)
         if event.type == RUN_END:
             self._runs.end((event.tenant, event.run_id))
@@ -236,6 +245,7 @@ class Memory:
             ),
             tuple(self._billed.ids()),
             self._book.snapshot(),
+            self._prompts.snapshot(),
             self._book.over(),
         )
         remembered = pieces(self._runs)

@@ -3,6 +3,9 @@
 What lives here: from a report's target to the event in the spool and the 202. What does not: reading target and body
 (`accept/reports.py`), which of several reports counts (SQL: the newest).
 
+A report by an answer's id is written with the run's, where that lives and the answer is one of its newest: then it is in the `run_end`,
+too. Where not, SQL finds the run among the rows.
+
 The event has the reporter's tenant, and `(tenant, run_id)` names a run: whoever reports for a run of another tenant reports for a run
 that does not exist. A client key decides the tenant as it does for calls.
 """
@@ -69,12 +72,24 @@ class Reporting:
         report = body if isinstance(body, Refusal) else read_report(target, body)
         if isinstance(report, Refusal):
             return report
-        event = self._event(report, self._named(call, target, client), call.ts_ns)
+        named = self._named(call, target, client)
+        run_id = named.run_id
+        if report.response_id:
+            run_id = await self._run_of(named.tenant, report.response_id)
+        event = self._event(report, named, run_id, call.ts_ns)
         self._desk.noted(event)
         if not await self._desk.spool.append_wait((encode(event),)):
             return _NOT_RECORDED
         call.agent.answer(202, b"Accepted", [_JSON], _answer(event, report))
         return None
+
+    async def _run_of(self, tenant: str, response_id: str) -> str:
+        """Give the run of an answer; empty where none is known, or nobody can be asked."""
+        try:
+            return await self._identifier.recognizer.run_of_answer(tenant, response_id)
+        except Exception:  # noqa: BLE001  # the guard of the phase identify
+            self._desk.fault("identify")
+            return ""
 
     def _named(self, call: Call, target: ReportTarget, client: Client) -> Open:
         """Resolve tenant, agent and run as for a call; it is no step of anything."""
@@ -94,7 +109,7 @@ class Reporting:
         )
         return self._identifier.unremembered(request, call.ts_ns)
 
-    def _event(self, report: Report, named: Open, ts_ns: int) -> Event:
+    def _event(self, report: Report, named: Open, run_id: str, ts_ns: int) -> Event:
         said = {"reason": report.reason, "response_id": report.response_id}
         detail = {name: text for name, text in said.items() if text}
         return Event(
@@ -103,7 +118,7 @@ class Reporting:
             type=EVENT_TYPE,
             tenant=named.tenant,
             agent=named.agent,
-            run_id="" if report.response_id else named.run_id,
+            run_id=run_id,
             reason=report.outcome,
             source=SOURCE,
             value="" if report.value is None else repr(report.value),
@@ -130,10 +145,8 @@ async def _read(agent: Agent) -> bytes | Refusal:
 
 
 def _answer(event: Event, report: Report) -> bytes:
-    about = (
-        {"response_id": report.response_id}
-        if report.response_id
-        else {"run": event.run_id}
-    )
+    about = {"response_id": report.response_id} if report.response_id else {}
+    if event.run_id:
+        about["run"] = event.run_id
     said = {**about, "outcome": report.outcome, "event_id": event.event_id}
     return msgspec.json.encode(said)

@@ -31,6 +31,7 @@ from proxy.forward.connect import Connector
 from proxy.forward.pool import Pool
 from proxy.forward.server import DataPort
 from proxy.housekeeping import House, Housekeeping, absorb
+from proxy.identify.prompts import Prompts
 from proxy.meter.billed import BilledResponses
 from proxy.outbound import Outbound
 from proxy.pipeline import Pipeline
@@ -79,9 +80,10 @@ class Worker:
         run_meters = RunMeters(self.telemetry, self._meters)
         self._book = RunBook(run_meters, self._new_event_id)
         self._runs = run_memory(settings, self._book.ended)
+        self._prompts = Prompts()
         self._memory = Memory(
-            self.telemetry, self._meters, self._billed, self._runs, self._book
-        )
+            self.telemetry, self._meters, self._billed, self._runs, self._book, self._prompts
+        )  # fmt: skip
         root = Path(settings.data_dir) / "spool"
         absorb(self._memory, self._meters, root, name, self._incarnation)
         self.spool = SpoolWriter(
@@ -128,6 +130,7 @@ class Worker:
             self._new_id,
             lambda count: self._meters.drop("bad_name", count),
             self._count_fault,
+            self._prompts,
         )
         identifier.rename(settings.agents.rename)
         return identifier

@@ -11,10 +11,17 @@ import msgspec
 from proxy.identify.conversation import Conversation
 from proxy.identify.echo import Piece
 from proxy.identify.facts import Asked, Link, Reply, Session, Waits
-from proxy.identify.hashing import key
 from proxy.identify.items import Item, is_telling
 from proxy.identify.ladder import Decision
-from proxy.identify.lookup import Hints, Lookup, echo_key, id_key, id_space, pair_key
+from proxy.identify.lookup import (
+    Hints,
+    Lookup,
+    echo_key,
+    id_key,
+    id_space,
+    pair_key,
+    response_key,
+)
 from proxy.model import Kind
 
 MAX_LINKED_IDS = 12
@@ -177,7 +184,7 @@ def at_answer(
     asked = msgspec.structs.replace(call.asked, state=state, reply=_reply(call, answer), seen_us=seen_us)  # fmt: skip
     changes: list[Change] = []
     if answer.response_id and call.is_llm and state == "done":
-        response = key(seed, b"response", call.tenant, answer.response_id)
+        response = response_key(seed, call.tenant, answer.response_id)
         asked = msgspec.structs.replace(asked, keys=(*asked.keys, response))
     changes += _pushed(asked)
     if state != "done" and before is not None and not before.continued_by:

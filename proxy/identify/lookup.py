@@ -143,7 +143,7 @@ def lookup(
         ids=tuple(id_key(seed, in_ids, each) for each in _newest_ids(items)),
         pairs=tuple((mix(pair, each), size) for each, size in _pairs(items)[:MAX_PAIRS]),
         cuts=tuple((mix(in_cuts, cut.digest), cut) for cut in cuts) if is_llm else (),
-        response=key(seed, b"response", tenant, response) if response else 0,
+        response=response_key(seed, tenant, response) if response else 0,
         trace=key(seed, b"trace", tenant, hints.trace_id) if hints.trace_id else 0,
         echoes=tuple((mix(in_echo, digested), chars) for digested, chars in echoes) if is_llm else (),
         waiting=waiting_keys(seed, hints),
@@ -155,6 +155,11 @@ def lookup(
 def id_space(seed: int, tenant: str) -> int:
     """Give the space of a tenant's ids: whatever the caller's credential, an id leads to one run."""
     return key(seed, b"ids", tenant)
+
+
+def response_key(seed: int, tenant: str, response_id: str) -> int:
+    """Give the key of the call that was answered under an id."""
+    return key(seed, b"response", tenant, response_id)
 
 
 def id_key(seed: int, space: int, issued: str) -> int:

@@ -144,6 +144,16 @@ class Prompts:
         del known[: -self._max_prompts]
         return before if is_new else None
 
+    def snapshot(self) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+        """Give tenant, agent and prompts of each, the longest unheard of first."""
+        return tuple((*who, tuple(known)) for who, known in self._known.items())
+
+    def restore(self, saved: tuple[tuple[str, str, tuple[int, ...]], ...]) -> None:
+        """Take over what another life knew."""
+        for tenant, agent, known in saved:
+            for digest in known:
+                self.changed(tenant, agent, digest)
+
 
 class AgentNames:
     """Gives each prompt its agent's name; bounded in number."""

@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from proxy.identify.facts import Run
+from proxy.identify.prompts import Prompts
 from proxy.meter.billed import BilledResponses
 from proxy.model import Outcome, Usage
 from proxy.record.codec import Close, End, Event, Memo, Open, Price, Record, encode
@@ -34,8 +35,9 @@ class Life:
         self.billed = BilledResponses(100)
         self.book = RunBook(RunMeters(self.registry, self.meters), lambda: "e")
         self.runs = MemoryState(1000, 10**12, self.book.ended)
+        self.prompts = Prompts()
         self.memory = Memory(
-            self.registry, self.meters, self.billed, self.runs, self.book
+            self.registry, self.meters, self.billed, self.runs, self.book, self.prompts
         )
         self.pending: dict[str, tuple[Open, Close | None]] = {}
 

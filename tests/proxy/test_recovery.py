@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from proxy.identify.changes import Push, Shelf
 from proxy.identify.facts import Asked, Run
 from proxy.model import Usage
+from proxy.prompt_changes import detail_of
 from proxy.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from proxy.record.codec import Close, Event, Memo, Record, encode
 from proxy.state.memo import replay, written
@@ -295,3 +296,14 @@ async def test_a_checkpoint_of_many_runs_holds_up_nobody(tmp_path):
     counting.cancel()
     spool.close()
     assert turns >= 400 / 40
+
+
+@pytest.mark.blocking_allowed  # opens a spool
+async def test_prompts_of_another_life_are_known(tmp_path):
+    life, spool = Life(), make_spool(tmp_path)
+    life.prompts.changed("acme", "bot", 7)
+    await checkpointed(life, spool)
+    spool.append(encode(make_open("a1", agent="bot", agent_source="path", prompt_hash=8)))  # fmt: skip
+    spool.append(encode(Event("e", 1, "prompt_change", "acme", "bot", detail=detail_of(8, 9))))  # fmt: skip
+    spool.close()
+    assert successor(tmp_path).prompts.snapshot() == (("acme", "bot", (7, 8, 9)),)

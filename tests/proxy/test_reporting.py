@@ -4,17 +4,19 @@ import asyncio
 import errno
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
 
 from proxy.config import ClientSettings, Settings, TimeoutSettings
-from tests.helpers.origin import RawOrigin
+from proxy.recognition import Recognizer
+from tests.helpers.origin import RawOrigin, always
 from tests.helpers.pipelines import piped
 from tests.helpers.proxy import Proxy, assert_is_our_error, running, settings_for
 from tests.helpers.records import read_spool
 from tests.helpers.spooled import FaultyDisk
-from tests.helpers.wire import Message, request
+from tests.helpers.wire import Message, request, response
 
 SUCCESS = b'{"outcome":"success"}'
 
@@ -55,6 +57,46 @@ async def test_a_report_by_response_is_left_to_be_resolved(
     assert (answer.status, json.loads(answer.body)["response_id"]) == (202, "resp_1")
     _, (event,) = await asyncio.to_thread(read_spool, data_dir)
     assert (event.run_id, json.loads(event.detail)) == ("", {"response_id": "resp_1"})
+
+
+ANSWER = b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"Hi."},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
+ASKED = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello."}]}'
+
+
+async def asked(proxy: Proxy, origin: RawOrigin) -> None:
+    origin.handler = always(response(ANSWER, (b"content-type", b"application/json")))
+    sent = request(b"/run/R1/openai/v1/chat/completions", method=b"POST", body=ASKED)
+    assert (await proxy.call(sent)).status == 200
+
+
+async def test_a_report_by_the_id_of_an_answer_names_its_run(
+    proxy: Proxy, origin: RawOrigin, data_dir: Path
+):
+    await asked(proxy, origin)
+    body = b'{"outcome":"success","response_id":"chatcmpl-1"}'
+    answer = await proxy.call(post(b"/tacho/outcome", body))
+    said = json.loads(answer.body)
+    assert (said["run"], said["response_id"]) == ("R1", "chatcmpl-1")
+    _, (event,) = await asyncio.to_thread(read_spool, data_dir)
+    assert (event.run_id, json.loads(event.detail)) == ("R1", {"response_id": "chatcmpl-1"})  # fmt: skip
+    assert proxy.worker is not None
+    proxy.worker._runs.end_all()
+    (end,) = proxy.worker._book.events(1)
+    assert (end.reason, json.loads(end.detail)["outcome_source"]) == ("success", "reported")  # fmt: skip
+
+
+async def test_a_state_that_cannot_be_asked_leaves_a_report_to_be_resolved(
+    proxy: Proxy, origin: RawOrigin, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(*_: object) -> NoReturn:
+        raise ConnectionError
+
+    await asked(proxy, origin)
+    monkeypatch.setattr(Recognizer, "run_of_answer", fail)
+    body = b'{"outcome":"success","response_id":"chatcmpl-1"}'
+    assert (await proxy.call(post(b"/tacho/outcome", body))).status == 202
+    _, (event,) = await asyncio.to_thread(read_spool, data_dir)
+    assert event.run_id == ""
 
 
 async def test_a_connection_goes_on_after_a_report(proxy: Proxy):

@@ -78,3 +78,13 @@ def test_a_prompt_that_an_agent_did_not_have_before_is_a_change():
     assert prompts.changed("t", "b", 1) is None
     assert prompts.changed("u", "b", 2) is None
     assert prompts.changed("t", "a", 9) is None  # forgotten
+
+
+def test_what_another_life_knew_is_no_news():
+    first, second = Prompts(), Prompts()
+    for digest in (1, 2):
+        first.changed("t", "bot", digest)
+    for _ in range(2):
+        second.restore(first.snapshot())
+    assert second.snapshot() == (("t", "bot", (1, 2)),)
+    assert [second.changed("t", "bot", digest) for digest in (1, 2, 3)] == [None, None, 2]  # fmt: skip
