@@ -65,7 +65,9 @@ class Request:
     tenant: str = ""
     agent: str = ""
     run: str = ""
-    """The last three: what the path named."""
+    """These three: what the path named."""
+    ignored: int = 0
+    """Names in the path that were not valid."""
     body: bytes | None = field(default=None, repr=False)
     """The whole body; `None` where it was not read."""
     peer: tuple[str, int] = ("", 0)
@@ -156,8 +158,8 @@ class Identifier:
         explicit = read_explicit(
             headers, tenant=request.tenant, agent=request.agent, run=request.run
         )
-        if explicit.ignored:
-            self._count_ignored(explicit.ignored)
+        if explicit.ignored or request.ignored:
+            self._count_ignored(explicit.ignored + request.ignored)
         known = who(
             explicit, request.client, headers, tenant=home.tenant, agent=home.agent
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from proxy.errors import RecordError, StartError
 from proxy.forward.pool import Pool
 from proxy.record.codec import Close, Open, encode
+from proxy.record.framing import Position
 from proxy.record.spool import SpoolWriter
 from proxy.recovery import Memory
 from proxy.runs import RunBook
@@ -56,6 +57,8 @@ class Housekeeping:
         self._incarnation = incarnation
         self._turn = 0
         self._not_before = 0.0
+        self._marked: Position | None = None
+        """Where the spool was at the last checkpoint."""
 
     async def run(self) -> None:
         """Measure the loop's lag and keep house, until cancelled; outlives faults of ours."""
@@ -76,8 +79,14 @@ class Housekeeping:
         if self._turn % _SWEEP_TURNS == 0:
             self._sweep()
         self.end_runs()
-        if self._turn % _CHECKPOINT_TURNS == 0 and time.monotonic() >= self._not_before:
+        if self._is_checkpoint_due() and time.monotonic() >= self._not_before:
             await self.checkpoint()
+
+    def _is_checkpoint_due(self) -> bool:
+        """Now and then, and as soon as there is something behind it to delete in a spool that fills up."""
+        spool = self._house.spool
+        is_wanted = spool.is_filling and spool.position() != self._marked
+        return is_wanted or self._turn % _CHECKPOINT_TURNS == 0
 
     def note_spool(self) -> None:
         """Show what the spool holds and has lost."""
@@ -109,6 +118,7 @@ class Housekeeping:
         if house.memory.is_awaiting:
             absorb(house.memory, house.meters, self._root, self._worker, self._incarnation)  # fmt: skip
         self.end_runs()
+        self._marked = house.spool.position()
         try:
             await house.memory.write(house.spool, self._incarnation, house.under_way)
         except OSError as error:

@@ -201,6 +201,7 @@ class Pipeline:
             tenant=match.tenant,
             agent=match.agent,
             run=match.run,
+            ignored=match.ignored,
             body=body,
             peer=call.agent.peer,
         )

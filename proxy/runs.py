@@ -174,9 +174,11 @@ class RunBook:
     def _event(self, run: Run, totals: Totals, now_us: int) -> Event:
         outcome = totals.reported or totals.inferred
         source = "reported" if totals.reported else "inferred"
+        if run.seen_us < run.began_us:
+            self._meters.skewed()
         detail = RunEnd(
             outcome, source, run.step_seq, totals.attempts, totals.retries, totals.cost, totals.tokens,
-            run.began_us, run.seen_us - run.began_us, run.root_run_id, run.parent_run_id, run.session_id,
+            run.began_us, max(0, run.seen_us - run.began_us), run.root_run_id, run.parent_run_id, run.session_id,
         )  # fmt: skip
         event = Event(
             event_id=self._new_id(),

@@ -54,8 +54,12 @@ def read_target(method: str, target: bytes) -> ReportTarget | Refusal | None:
         return None  # the routes refuse it in the same words
     values, rest = named
     run = values.get(b"run", "")
-    if not (rest == _OF_A_RESPONSE or (run and rest == _OF_A_RUN)):
+    if not (rest == _OF_A_RESPONSE or (b"run" in values and rest == _OF_A_RUN)):
         return None
+    if not all(values.values()):
+        return _bad(
+            "a name in the path must be 1 to 128 characters of A-Z a-z 0-9 . _ : -"
+        )
     if method != "POST":
         message = f"an outcome is reported with POST and a body such as {_EXAMPLE}"
         return Refusal(405, "bad_method", ErrorType.INVALID_REQUEST, message, _ALLOWED)

@@ -70,6 +70,8 @@ class Match:
     tenant: str = ""
     agent: str = ""
     run: str = ""
+    ignored: int = 0
+    """Names in the path that were not valid."""
     altered: tuple[str, ...] = ()
     """`path_prefix` when the agent's path began with words of ours."""
 
@@ -99,6 +101,7 @@ class RouteTable:
         if isinstance(named, Refusal):
             return named
         values, rest = named
+        ignored = sum(not each for each in values.values())
         segment = rest[1:].partition(b"/")[0]
         route = self._by_segment.get(segment)
         upstream_rest = rest[1 + len(segment) :] if route is not None else rest
@@ -124,6 +127,7 @@ class RouteTable:
             values.get(b"tenant", ""),
             values.get(b"agent", ""),
             values.get(b"run", ""),
+            ignored,
             ("path_prefix",) if upstream_rest != path else (),
         )
 
@@ -178,7 +182,7 @@ def _refuse_target(method: str, target: bytes) -> Refusal | None:
 
 
 def read_prefixes(path: bytes) -> tuple[dict[bytes, str], bytes] | Refusal:
-    """Take `/tenant/<t>/agent/<a>/run/<r>` off the path."""
+    """Take `/tenant/<t>/agent/<a>/run/<r>` off the path; a name that is not valid is empty."""
     values: dict[bytes, str] = {}
     rest = path
     for word in PREFIXES:
@@ -186,10 +190,7 @@ def read_prefixes(path: bytes) -> tuple[dict[bytes, str], bytes] | Refusal:
             continue
         raw, slash, after = rest[len(word) + 2 :].partition(b"/")
         value = unquote_to_bytes(raw).decode("latin-1")
-        if not is_id(value):
-            message = f"what follows /{word.decode()}/ must be 1 to 128 characters of A-Z a-z 0-9 . _ : -"
-            return Refusal(400, "bad_prefix", ErrorType.INVALID_REQUEST, message)
-        values[word] = value
+        values[word] = value if is_id(value) else ""
         rest = slash + after or b"/"
     if values and rest[1:].partition(b"/")[0] in PREFIXES:
         message = (

@@ -149,7 +149,7 @@ def _renamed(given: str, place: Place) -> str:
     """Put the run into a URL that leads to the data port already; its route, tenant and agent stay."""
     path = urlsplit(given).path
     named = read_prefixes(path.encode("latin-1", "replace"))
-    if isinstance(named, Refusal):
+    if isinstance(named, Refusal) or not all(named[0].values()):
         return given
     values, rest = named
     rest_text = "" if path.strip("/") == "" else rest.decode("latin-1")

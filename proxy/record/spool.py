@@ -159,6 +159,11 @@ class SpoolWriter:
         """Give the size of the whole spool (all workers and incarnations), about a second old at most while writing."""
         return self._sink.total_bytes
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether half of the room is taken: what lies behind a checkpoint can be deleted."""
+        return 2 * self.bytes_total() >= self._options.max_bytes
+
     def queued_bytes(self) -> int:
         """Give what waits in memory."""
         return self._put_bytes - self._taken_bytes

@@ -39,6 +39,10 @@ class RunMeters:
         self._cost.observe(who, cost_pico_usd)
         self._duration.observe(who, max(0, duration_us))
 
+    def skewed(self) -> None:
+        """Count a duration that clocks which do not agree made negative; it is zero."""
+        self._names.drop("clock_skew")
+
     def late(self, calls: int) -> None:
         """Count calls that are in no `run_end`: their run had ended, and said so."""
         self._names.drop("after_run_end", calls)

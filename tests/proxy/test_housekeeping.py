@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from proxy.config import RunSettings
+from proxy.record.checkpoint import read_checkpoint
 from tests.helpers.counted import counted
 from tests.helpers.origin import RawOrigin
 from tests.helpers.proxy import running, settings_for
@@ -57,3 +58,30 @@ async def test_a_run_that_comes_back_counts_on_and_ends_no_second_time(
     exchanges, events = read_spool(data_dir)
     assert [each.open.step_seq for each in exchanges] == [1, 2, 3]
     assert [(event.type, event.run_id) for event in events] == [("run_end", "r1")]
+
+
+@pytest.mark.parametrize(("max_bytes", "is_soon"), [(4 << 20, False), (8000, True)])
+async def test_a_spool_that_fills_up_is_given_a_checkpoint_at_once(
+    max_bytes: int, is_soon: bool, origin: RawOrigin, data_dir: Path
+):
+    settings = settings_for(data_dir, origin)
+    spool = msgspec.structs.replace(settings.spool, max_bytes=max_bytes)
+    async with running(msgspec.structs.replace(settings, spool=spool)) as proxy:
+        assert proxy.worker is not None
+        housekeeping, directory = proxy.worker._housekeeping, proxy.worker.spool.directory  # fmt: skip
+        assert proxy.worker._ticker is not None
+        proxy.worker._ticker.cancel()
+        spool_writer = proxy.worker.spool
+        for number in range(1, 5):
+            await proxy.call(request(b"/run/r1/t/x"))
+            await proxy.ended(number)
+        await until(lambda: spool_writer.is_filling is is_soon, "the size")
+        for _ in range(2):
+            before = read_checkpoint(directory)
+            housekeeping._turn = 0
+            await housekeeping.keep()
+            after = read_checkpoint(directory)
+            assert before is not None
+            assert after is not None
+            assert (after.position > before.position) is is_soon
+            is_soon = False  # nothing has come since

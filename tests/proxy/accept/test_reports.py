@@ -28,7 +28,6 @@ OTHERS = {
     "below a route": b"/run/R1/openai/outcome",
     "further down": b"/run/R1/outcome/x",
     "a run of that name": b"/run/outcome",
-    "a bad run": b"/run/no%20good/outcome",
     "an absolute target": b"http://h/run/R1/outcome",
     "in the query": b"/openai/x?/run/R1/outcome",
 }
@@ -104,3 +103,10 @@ def test_without_a_run_the_body_names_a_response():
 
 def test_the_limit_is_named():
     assert "4096 bytes" in too_large().message
+
+
+@pytest.mark.parametrize("target", [b"/run/no%20good/outcome", b"/run//outcome", b"/agent/%00/tacho/outcome"])  # fmt: skip
+def test_a_report_names_its_run_and_agent_rightly_or_is_refused(target: bytes):
+    refusal = read_target("POST", target)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.code) == (400, "bad_report")

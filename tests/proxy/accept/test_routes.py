@@ -104,12 +104,26 @@ def test_a_prefix_names_tenant_agent_and_run(target, named):
         b"/run/a%20b/openai",
         b"/run/a%zz/openai",
         b"/run/%E2%80%A8/openai",
+        b"/agent/a%20b/openai/v1",
+        b"/tenant/%00/openai/v1",
+    ],
+)
+def test_a_name_that_cannot_be_used_is_taken_off_the_path_left_out_and_counted(target):
+    match = matched(target)
+    assert (match.route.name, match.ignored, match.altered) == ("openai", 1, ("path_prefix",))  # fmt: skip
+    assert (match.tenant, match.agent, match.run) == ("", "", "")
+    assert b"%" not in match.upstream_target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
         b"/run/r/agent/a/openai",
         b"/run/r/run/s/openai",
         b"/agent/a/tenant/t/openai",
     ],
 )
-def test_a_prefix_that_cannot_be_used_is_refused(target):
+def test_prefixes_in_another_order_are_refused(target):
     refusal = refused(target)
     assert (refusal.status, refusal.code) == (400, "bad_prefix")
 
