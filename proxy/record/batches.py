@@ -15,7 +15,7 @@ from proxy.errors import RecordError
 from proxy.record import codec
 from proxy.record.disk import FULL, Disk
 from proxy.record.framing import frame
-from proxy.record.segment_writer import SegmentWriter
+from proxy.record.segment_writer import SUFFIX, SegmentWriter
 
 RETRY_SECONDS = 0.25
 """After a failure the disk is left alone for this long; records of that time are dropped."""
@@ -180,12 +180,19 @@ class BatchSink:
 
 
 def measure(root: Path) -> int:
-    """Give the bytes of all segments below `root`, whoever wrote them; files that vanish meanwhile count nothing."""
+    """Give the bytes of all segments below `root`, whoever wrote them; files that vanish meanwhile count nothing.
+
+    Nor do checkpoints, which grow with the runs that live: nothing makes them smaller, and a spool that they filled would stay full.
+    """
     total = 0
     for directory, _, names in os.walk(root):
-        for name in names:
+        for name in filter(_is_segment, names):
             try:
                 total += os.stat(os.path.join(directory, name)).st_size
             except FileNotFoundError:
                 continue
     return total
+
+
+def _is_segment(name: str) -> bool:
+    return name.endswith(SUFFIX)

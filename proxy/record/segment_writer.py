@@ -18,6 +18,10 @@ from proxy.record.disk import Disk
 from proxy.record.framing import Position, header
 
 
+SUFFIX = ".seg"
+"""Of the files that are segments; others beside them are none."""
+
+
 class Written(NamedTuple):
     """How many of the frames are whole in a segment, and why not all of them."""
 
@@ -27,7 +31,7 @@ class Written(NamedTuple):
 
 def segment_path(directory: Path, number: int) -> Path:
     """Give the file of a segment."""
-    return directory / f"{number:08d}.seg"
+    return directory / f"{number:08d}{SUFFIX}"
 
 
 def segment_numbers(directory: Path) -> list[int]:
@@ -37,9 +41,9 @@ def segment_numbers(directory: Path) -> list[int]:
     except FileNotFoundError:
         return []
     return sorted(
-        int(name[:-4])
+        int(name.removesuffix(SUFFIX))
         for name in names
-        if name.endswith(".seg") and name[:-4].isdigit()
+        if name.endswith(SUFFIX) and name.removesuffix(SUFFIX).isdigit()
     )
 
 

@@ -146,3 +146,13 @@ def test_nothing_to_write_touches_no_file(tmp_path):
     bench = Bench(tmp_path)
     assert bench.sink.write([], 0.0) == 0
     assert measure(bench.root) == 0
+
+
+def test_a_checkpoint_is_no_part_of_what_is_capped(tmp_path):
+    """It grows with the runs that live, and nothing would ever make room for it."""
+    bench = Bench(tmp_path)
+    assert bench.sink.write([b"r1"], 0.0) == 1
+    size = measure(bench.root)
+    (segment,) = bench.root.rglob("*.seg")
+    segment.with_name("checkpoint").write_bytes(bytes(100_000))
+    assert measure(bench.root) == size == segment.stat().st_size
