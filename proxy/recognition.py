@@ -27,6 +27,10 @@ from proxy.record.codec import Open
 from proxy.state import State
 from proxy.trail import Trail
 
+TRIES = 3
+"""So often a call is decided on: where another worker's call came first, what is known has changed. The last time it stands."""
+LATE_SECONDS = 0.01
+"""For an answer that another worker tells of only now: so much later is looked once more where a call's history is of nobody known."""
 _UNPROVEN = frozenset({RunSource.NEW, RunSource.UNMATCHED})
 NO_CONVERSATION = Conversation()
 BY_RUN = "run"
@@ -107,13 +111,37 @@ class Recognizer:
             await asyncio.sleep(0)
 
     async def recognise(self, call: Incoming, now_us: int) -> Recognised:
-        """Find the call's run and remember the call; what is no step is found only. May raise what the state raises."""
+        """Find the call's run and remember the call; what is no step is found only."""
         seed, hints, conversation = self._seed, call.hints, call.conversation
         pieces = echo.pieces(conversation.text, seed)
         cuts = growth.cuts(conversation.text, seed)
         look = lookup(seed, hints, conversation, pieces, cuts)
-        found = await self._state.look(look.keys())
-        decision = decide(seed, hints, conversation, look, found, now_us)
+        placed, tries, has_waited = None, TRIES, not self._state.is_shared
+        while placed is None:
+            found = await self._state.look(look.keys())
+            if found is None:
+                return self._unasked(hints, conversation, look, now_us)
+            decision = decide(seed, hints, conversation, look, found, now_us)
+            if not has_waited and _misses(conversation, decision, look, found):
+                has_waited = True
+                await asyncio.sleep(LATE_SECONDS)
+                continue
+            tries -= 1
+            placed = await self._placed(call, look, found, decision, now_us, may_lose=tries > 0)  # fmt: skip
+        return placed
+
+    async def _placed(
+        self,
+        call: Incoming,
+        look: Lookup,
+        found: Mapping[int, Fact],
+        decision: Decision,
+        now_us: int,
+        *,
+        may_lose: bool,
+    ) -> Recognised | None:
+        """Remember the call where it leaves something; `None` where another call came first."""
+        hints, conversation = call.hints, call.conversation
         session = session_of(hints, look, found, now_us)
         known = found.get(look.session)
         is_known = isinstance(known, Session) and known.session_id == session[0]
@@ -124,9 +152,21 @@ class Recognizer:
         if decision.source is RunSource.NONE or not call.is_step:
             placed = _passing(hints, decision, session_id)
             return self._followed(call, look, found, placed, now_us)
+        joined = await self._remembered(call, look, decision, session, now_us, may_lose=may_lose)  # fmt: skip
+        if joined is None:
+            return None
         awaited = _awaited(look, found, decision.run_id)
-        placed = await self._remembered(call, look, decision, session, now_us)
-        return dataclasses.replace(placed, awaited=awaited)
+        return dataclasses.replace(joined, awaited=awaited)
+
+    def _unasked(
+        self, hints: Hints, conversation: Conversation, look: Lookup, now_us: int
+    ) -> Recognised:
+        """Say what the request alone says, since nobody can be asked what is remembered: a run that is made up would stay alone."""
+        decision = decide(self._seed, hints, conversation, look, {}, now_us)
+        if decision.source in _UNPROVEN:
+            source = RunSource.UNMATCHED if hints.kind is Kind.LLM else RunSource.NONE
+            return Recognised(source, session_id=hints.session)
+        return _passing(hints, decision, hints.session)
 
     async def _remembered(
         self,
@@ -135,7 +175,9 @@ class Recognizer:
         decision: Decision,
         session: tuple[str, list[Change]],
         now_us: int,
-    ) -> Recognised:
+        *,
+        may_lose: bool,
+    ) -> Recognised | None:
         hints, conversation = incoming.hints, incoming.conversation
         run_id = decision.run_id or self._new_id(now_us * 1000)
         asked = changes.asked_of(hints, conversation, look, decision, incoming.attempt_id, run_id, now_us)  # fmt: skip
@@ -146,7 +188,11 @@ class Recognizer:
             decision.source.value, decision.turn_seq, 0, now_us, now_us,
         )  # fmt: skip
         is_new = decision.retry_of is None
-        run = await self._state.admit(run, noted, is_step=is_new)
+        step_id = asked.step_id if may_lose else ""
+        admitted = await self._state.admit(run, noted, is_step=is_new, step_id=step_id)
+        if admitted is None:
+            return None
+        run = admitted
         if is_new:
             counted = replace(asked, step_seq=run.step_seq)
             noted = [_counted(each, asked, counted) for each in noted]
@@ -165,13 +211,13 @@ class Recognizer:
     async def run_of_answer(self, tenant: str, response_id: str) -> str:
         """Give the live run of which one of the newest answers had this id; empty where none is known."""
         where = response_key(self._seed, tenant, response_id)
-        known = (await self._state.look([where])).get(where)
+        known = (await self._state.look([where]) or {}).get(where)
         return known.asked[-1].run_id if isinstance(known, Calls) else ""
 
     async def pass_by(self, call: Incoming, now_us: int) -> Recognised:
         """Say what the headers of a call say that is no step and shows no conversation, and which attempt it is. May raise, as above."""
         look = lookup(self._seed, call.hints, NO_CONVERSATION)
-        found = await self._state.look(look.strays)
+        found = await self._state.look(look.strays) or {}
         return self._followed(call, look, found, self.by_headers(call.hints), now_us)
 
     def _followed(
@@ -212,6 +258,18 @@ def named(tenant: str, run_id: str, kind: Kind) -> Recognised:
     return Recognised(RunSource.UNMATCHED if kind is Kind.LLM else RunSource.NONE)
 
 
+def _misses(
+    conversation: Conversation,
+    decision: Decision,
+    look: Lookup,
+    found: Mapping[int, Fact],
+) -> bool:
+    """Tell whether a call goes on from one that is not known."""
+    if decision.source is RunSource.RESPONSE_ID and conversation.previous_response_id:
+        return look.response not in found
+    return decision.source is RunSource.UNMATCHED
+
+
 def _awaited(look: Lookup, found: Mapping[int, Fact], run_id: str) -> tuple[str, ...]:
     known = found.get(look.waiting[0])
     runs = known.runs if isinstance(known, Waiting) else ()
@@ -232,9 +290,7 @@ def _passing(hints: Hints, decision: Decision, session_id: str) -> Recognised:
     if not run_id:
         return Recognised(decision.source, session_id=session_id)
     run = Run(hints.tenant, run_id, run_id, session_id=session_id)
-    return Recognised(
-        decision.source, run, session_id=session_id, turn_seq=decision.turn_seq
-    )
+    return Recognised(decision.source, run, session_id=session_id, turn_seq=decision.turn_seq)  # fmt: skip
 
 
 def _counted(change: Change, before: Asked, counted: Asked) -> Change:

@@ -13,8 +13,7 @@ from time import thread_time
 import msgspec
 
 from proxy.errors import RecordError
-from proxy.identify.changes import Change, Push
-from proxy.identify.facts import Calls, Run
+from proxy.identify.facts import Run
 from proxy.identify.prompts import Prompts
 from proxy.meter.billed import BilledResponses
 from proxy.model import ErrorType, Outcome
@@ -40,10 +39,11 @@ from proxy.record.codec import (
 from proxy.record.framing import Losses
 from proxy.record.incarnations import incarnations
 from proxy.record.spool import SpoolWriter
-from proxy.runs import RUN_END, RunBook, Totals
+from proxy.runs import RUN_END, RunBook
 from proxy.state.memo import replay
 from proxy.state.memory import MemoryState
 from proxy.state.snapshot import pieces, restore
+from proxy.state.totals import Totals
 from proxy.telemetry import ExchangeMeters, Registry
 
 
@@ -71,11 +71,11 @@ class Memory:
         registry: Registry,
         meters: ExchangeMeters,
         billed: BilledResponses,
-        runs: MemoryState,
+        runs: MemoryState | None,
         book: RunBook,
         prompts: Prompts,
     ) -> None:
-        """Feed these."""
+        """Feed these; without `runs`, others keep what is remembered of runs and what they come to, and it outlives this worker."""
         self._prompts = prompts
         self._registry = registry
         self._meters = meters
@@ -88,20 +88,23 @@ class Memory:
         """A predecessor, whose supervisor was killed, was still draining when `absorb` looked."""
         self.busy_seconds = 0.0
         """Processor time for which the last checkpoint kept the event loop from calls."""
+        self.orphans: list[Open] = []
+        """Calls that died unanswered; for whoever tells the keeper of state (`State.forsake`)."""
         self._pending: dict[str, tuple[Open, Close | None]] = {}
 
-    def absorb(self, root: Path, worker: str, own: str) -> None:
-        """Take over from dead incarnations of this worker; a damaged one costs only what is damaged, counted.
+    def absorb(self, root: Path, is_ours: Callable[[str], bool], own: str) -> None:
+        """Take over from dead incarnations of workers that are ours by their name; a damaged one costs only what is damaged, counted.
 
         One that still drains is left to a later call (`is_awaiting`).
         """
+        present = incarnations(root)
         self.is_awaiting = any(
-            each.worker == worker and each.name < own and each.is_alive()
-            for each in incarnations(root)
+            is_ours(each.worker) and each.name < own and each.is_alive()
+            for each in present
         )
         dead = [
             each
-            for each in predecessors(root, worker, own)
+            for each in predecessors(root, is_ours, own)
             if each.incarnation.name not in self.absorbed
         ]
         # None of these had absorbed another one of them, so that each checkpoint counts what no other does. A call that died with its
@@ -112,13 +115,8 @@ class Memory:
             self._fold(tail(each, self.losses))
             self._end_orphans()
         names = {name for each in dead for name in _names(each)}
-        self.absorbed = tuple(
-            sorted(
-                name
-                for name in names.union(self.absorbed)
-                if (root / worker / name).exists()
-            )
-        )
+        names |= set(self.absorbed)
+        self.absorbed = tuple(sorted(names & {each.name for each in present}))
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         try:
@@ -159,7 +157,7 @@ class Memory:
                     if opened is not None:
                         pending[record.attempt_id] = (opened, record)
                 case End():
-                    self._apply(record)
+                    self._end(record)
                 case Event():
                     self._meters.event(record)
                     self._hear(record)
@@ -170,65 +168,63 @@ class Memory:
 
     def _hear(self, event: Event) -> None:
         hear(self._prompts, event)
-        self._book.noted(event)
+        if self._runs is not None:
+            self._book.noted(event)
         if event.type == RUN_END:
-            self._runs.end((event.tenant, event.run_id))
+            if self._runs is not None:
+                self._runs.end((event.tenant, event.run_id))
             self._book.heard(event)
 
     def _recall(self, take: Callable[[MemoryState, bytes], None], said: bytes) -> None:
         try:
-            take(self._runs, said)
+            if self._runs is not None:
+                take(self._runs, said)
         except (msgspec.MsgspecError, ValueError, IndexError):
             self.losses["runs"] += 1
 
-    def _apply(self, ended: End) -> None:
+    def _end(self, ended: End) -> None:
+        """Count a call as its worker did; what others keep, that worker has told them itself."""
         opened, closed = self._pending.pop(ended.attempt_id, (None, None))
         if opened is not None:
-            self._meters.apply(opened, closed, ended)
-            self._book.apply(opened, closed, ended)
-            if closed is not None:
-                self._billed.book(opened.dialect, closed.response_id, closed.usage)
+            self._apply(opened, closed, ended)
+            if self._runs is not None:
+                self._book.apply(opened, closed, ended)
+
+    def _apply(self, opened: Open, closed: Close | None, ended: End) -> None:
+        self._meters.apply(opened, closed, ended)
+        if closed is not None:
+            self._billed.book(opened.dialect, closed.response_id, closed.usage)
 
     def _end_orphans(self) -> None:
         """Count calls that died with their worker as the enricher's rows will show them."""
         self._forsake_strays()
-        for attempt_id, (opened, closed) in list(self._pending.items()):
+        for attempt_id, (opened, closed) in self._pending.items():
             if closed is None:
-                self._forsake(opened)
+                self.orphans.append(opened)
             outcome = closed.outcome if closed is not None else Outcome.PROXY_CRASHED
             error_type = closed.error_type if closed is not None else ErrorType.NONE
-            self._apply(
-                End(attempt_id, closed.closed_us if closed else 0, outcome, error_type)
+            ended = End(
+                attempt_id, closed.closed_us if closed else 0, outcome, error_type
             )
+            self._apply(opened, closed, ended)
+            self._book.apply(opened, closed, ended)
         self._pending.clear()
 
-    def _forsake(self, opened: Open) -> None:
-        """Remember that nobody was answered, so that the agent's next try is known as one."""
-        found = self._runs.live((opened.tenant, opened.run_id))
-        if found is None:
-            return
-        live, own = found
-        failed: list[Change] = [
-            Push(key, shelf, msgspec.structs.replace(asked, state="failed"))
-            for shelf, key, fact in own
-            if isinstance(fact, Calls)
-            for asked in fact.asked
-            if asked.step_id == opened.step_id and asked.state == "open"
-        ]
-        self._runs.note(opened.tenant, opened.run_id, failed, live.run.seen_us)
-
     def _forsake_strays(self) -> None:
-        """As `_forsake`, of calls that belong to no run."""
+        """As `State.forsake`, of calls that belong to no run."""
+        runs = self._runs
+        if runs is None:
+            return
         steps = {
             opened.step_id
             for opened, closed in self._pending.values()
             if closed is None
         }
-        for where, calls in self._runs.strays.all() if steps else ():
+        for where, calls in runs.strays.all() if steps else ():
             for asked in calls.asked:
                 if asked.step_id in steps and asked.state == "open":
                     failed = msgspec.structs.replace(asked, state="failed")
-                    self._runs.strays.keep(where, failed)
+                    runs.strays.keep(where, failed)
 
     async def write(
         self,
@@ -248,7 +244,7 @@ class Memory:
             self._prompts.snapshot(),
             self._book.over(),
         )
-        remembered = pieces(self._runs)
+        remembered = pieces(self._runs) if self._runs is not None else iter(())
         telemetry, absorbed = self._registry.snapshot(), self.absorbed
         # The mark is queued before the loop turns again, so that it and the snapshot mean the same moment.
         position = await spool.mark()

@@ -14,47 +14,17 @@ run whose last call failed is a `failure`, one that a policy stopped `capped`, o
 from collections.abc import Callable, Iterable, Set
 
 import msgspec
-from msgspec.structs import replace
 
 from proxy.identify.facts import Run
 from proxy.model import PICO_PER_USD, Outcome, RunOutcome
 from proxy.record.codec import Close, End, Event, Open
+from proxy.state.totals import NOTHING, Place, Purse, Totals
 from proxy.telemetry import RunMeters
 
 RUN_END = "run_end"
 BLOCK = "block"
 OUTCOME = "outcome"
 """Type of the event by which somebody reports how a run went."""
-Place = tuple[str, str]
-"""Tenant and run."""
-
-
-class Totals(msgspec.Struct, frozen=True, array_like=True):
-    """What a run's calls add up to."""
-
-    attempts: int = 0
-    retries: int = 0
-    cost: int = 0
-    """Pico-dollars."""
-    tokens: int = 0
-    inferred: RunOutcome = RunOutcome.ENDED
-    """If the run ended now."""
-    reported: str = ""
-    """What somebody said of it; the newest counts."""
-
-    def __add__(self, call: "Totals") -> "Totals":
-        """Add a later call."""
-        return Totals(
-            self.attempts + call.attempts,
-            self.retries + call.retries,
-            self.cost + call.cost,
-            self.tokens + call.tokens,
-            call.inferred,
-            call.reported or self.reported,
-        )
-
-
-_NOTHING = Totals()
 
 
 class RunEnd(msgspec.Struct, frozen=True):
@@ -84,6 +54,8 @@ class RunBook:
     def __init__(self, meters: RunMeters, new_id: Callable[[], str]) -> None:
         self._meters = meters
         self._new_id = new_id
+        self.purse: Purse | None = None
+        """Who adds up instead of this book, where a run's calls pass through several workers."""
         self._totals: dict[Place, Totals] = {}
         self._over: dict[Place, tuple[Run, Totals]] = {}
 
@@ -91,33 +63,36 @@ class RunBook:
         """Add a call that is over."""
         if opened.run_id:
             place = (opened.tenant, opened.run_id)
-            self._add(place, _of_call(opened, closed, ended))
+            self._add(place, _of_call(opened, closed, ended), ended.ended_us)
 
-    def _add(self, place: Place, more: Totals) -> None:
+    def _add(self, place: Place, more: Totals, now_us: int) -> None:
         over = self._over.get(place)
         if over is not None:
             self._over[place] = (over[0], over[1] + more)
+        elif self.purse is not None:
+            self.purse.add(place, more, now_us)
         else:
-            self._totals[place] = self._totals.get(place, _NOTHING) + more
+            self._totals[place] = self._totals.get(place, NOTHING) + more
 
-    def ended(self, run: Run) -> None:
-        """Note that a run lives no longer; its event is given by `events`, unless it had ended before."""
+    def _known(self, place: Place) -> Totals:
+        if self.purse is not None:
+            return self.purse.known(place)
+        return self._totals.get(place, NOTHING)
+
+    def ended(self, run: Run, totals: Totals = NOTHING) -> None:
+        """Note that a run lives no longer, and what it came to where this book does not know; `events` gives its event, unless it had ended before."""
         place = (run.tenant, run.run_id)
+        totals = self._totals.pop(place, totals)
         if run.has_ended and place not in self._over:
-            self._missed(self._totals.pop(place, _NOTHING))
+            self._missed(totals)
         elif not run.has_ended:
-            self._over[place] = (run, self._totals.pop(place, _NOTHING))
+            self._over[place] = (run, totals)
 
     def noted(self, event: Event) -> None:
         """Keep what somebody reports of a run; other events say nothing of one."""
         if event.type == OUTCOME and event.run_id:
             place = (event.tenant, event.run_id)
-            over = self._over.get(place)
-            if over is not None:
-                self._over[place] = (over[0], replace(over[1], reported=event.reason))
-                return
-            totals = self._totals.get(place, _NOTHING)
-            self._totals[place] = replace(totals, reported=event.reason)
+            self._add(place, Totals(reported=event.reason), event.ts_us)
 
     def heard(self, event: Event) -> None:
         """Take a predecessor's word that a run has ended: it does not end again."""
@@ -140,8 +115,8 @@ class RunBook:
         shown: list[tuple[str, str, int, int]] = []
         for run in live:
             place = (run.tenant, run.run_id)
-            totals = self._totals.get(place, _NOTHING)
-            if totals is not _NOTHING:
+            totals = self._known(place)
+            if place in self._totals:
                 kept[place] = totals
             shown.append((run.tenant, run.agent, run.step_seq, totals.cost))
         for place in self._totals.keys() - kept.keys():
@@ -169,7 +144,8 @@ class RunBook:
         """Take over a predecessor's totals, and the runs whose end it had not told yet."""
         self._over |= {(run.tenant, run.run_id): (run, totals) for run, totals in over}
         for tenant, run_id, totals in saved:
-            self._add((tenant, run_id), totals)
+            place = (tenant, run_id)
+            self._totals[place] = self._totals.get(place, NOTHING) + totals
 
     def _event(self, run: Run, totals: Totals, now_us: int) -> Event:
         outcome = totals.reported or totals.inferred

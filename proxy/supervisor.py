@@ -1,8 +1,8 @@
 """The parent process: `tacho up`, `tacho proxy` and `tacho export`.
 
 What lives here: `Supervisor`, the order of things: what is taken, started, reloaded and stopped when. What does not: each of these
-things (`supervise/`), the data path (`worker.py`). It holds the data port's one listening socket, so that connections queue
-while a killed worker is replaced, and accepts none itself.
+things (`supervise/`), the data path (`worker.py`). It holds the data port's one listening socket, which all workers get, so that
+connections queue while a killed worker is replaced, and accepts none itself.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from proxy.config import (
     ensure_data_dir,
     parse_address,
     reloadable,
+    worker_names,
 )
 from proxy.control import ControlServer, Probes, socket_path
 from proxy.control_client import ControlClient, UnreachableError
@@ -55,7 +56,7 @@ class Order:
     mode: Mode
     settings: Settings
     children: Callable[[int | None], Sequence[ChildSpec]]
-    """Gives the children for the data port's file descriptor; the first is the vital one."""
+    """Gives the children for the data port's file descriptor, the vital ones first."""
     environ: Mapping[str, str]
     """The children's environment."""
     reload: Callable[[], Settings]
@@ -167,16 +168,16 @@ class Supervisor:
         return overview
 
     async def _bind(self, address: Address) -> socket.socket:
-        """Bind the data port; wait where the worker of a killed predecessor still holds it."""
-        orphan = ControlClient(self._data_dir, "w0")
+        """Bind the data port; wait where workers of a killed predecessor still hold it."""
+        orphans = [
+            ControlClient(self._data_dir, name) for name in worker_names(self._settings)
+        ]
         deadline = asyncio.get_running_loop().time() + PREDECESSOR_SECONDS
         while True:
             try:
                 return bind(address, "listen")
             except StartError:
-                try:
-                    await orphan.healthy(1.0)
-                except UnreachableError:
+                if not any(await asyncio.gather(*map(_lives, orphans))):
                     return bind(address, "listen")
                 if asyncio.get_running_loop().time() >= deadline:
                     raise
@@ -210,19 +211,26 @@ class Supervisor:
         return Overview(self._children, clients, metrics, facts)
 
     async def _start(self, tasks: asyncio.TaskGroup, overview: Overview) -> None:
-        """Start the worker first, so that traffic flows at once; the rest when it is ready."""
-        for child in self._children:
+        """Start the workers first, so that traffic flows at once; the rest when these are ready."""
+        vital, others = self._sorted()
+        for child in vital:
             tasks.create_task(child.run(), name=f"child-{child.name}")
-            if self._data_port is not None and child is self._children[0]:
-                try:
-                    await first_ready(child)
-                except StartError as error:
-                    self._give_up(child, error)
-                    return
+        for child in vital if self._data_port is not None else ():
+            try:
+                await first_ready(child)
+            except StartError as error:
+                self._give_up(child, error)
+                return
+        for child in others:
+            tasks.create_task(child.run(), name=f"child-{child.name}")
         self._say(self._banner(overview))
 
+    def _sorted(self) -> tuple[list[ChildProcess], list[ChildProcess]]:
+        vital = [child for child in self._children if child.spec.is_vital]
+        return vital, [child for child in self._children if not child.spec.is_vital]
+
     def _give_up(self, child: ChildProcess, error: StartError) -> None:
-        """End with the worker's own exit status where it has said in a line of its own why it cannot start."""
+        """End with a worker's own exit status where it has said in a line of its own why it cannot start."""
         if child.exit_status in (2, 3):
             self._exit_status = child.exit_status
         else:
@@ -248,7 +256,7 @@ class Supervisor:
         )
 
     async def _stop(self) -> None:
-        """Refuse new connections, then stop the worker, the exporter (it flushes what the worker wrote), the store."""
+        """Refuse new connections, then stop the workers, the exporter (it flushes what they wrote), the store."""
         if self._data_port is not None:
             self._data_port.close()
         async with asyncio.TaskGroup() as tasks:
@@ -264,11 +272,21 @@ class Supervisor:
             hurried.cancel()
 
     async def _stop_in_order(self) -> None:
-        for child in [*self._children[:1], *reversed(self._children[1:])]:
+        vital, others = self._sorted()
+        await asyncio.gather(*(child.stop() for child in vital))
+        for child in reversed(others):
             await child.stop()
 
 
+async def _lives(worker: ControlClient) -> bool:
+    try:
+        await worker.healthy(1.0)
+    except UnreachableError:
+        return False
+    return True
+
+
 def _backoff(spec: ChildSpec) -> Backoff:
-    """Give the waits between a child's lives: while a worker is down each new connection waits, so its waits are short."""
+    """Give the waits between a child's lives: while no worker is up each new connection waits, so theirs are short."""
     serves_agents = bool(spec.pass_fds)
     return Backoff(random.random, most_seconds=1.0 if serves_agents else 10.0)

@@ -49,13 +49,13 @@ class Trail:
         self._run = run
         self._body = body if len(body) <= TEXT_BYTES else b""
         self._said = ""
-        self.begun = (_memo(run, noted, begins=True),) if run.run_id else ()
+        self.begun = self._memo(run, noted, begins=True)
         """The record of the admission; what belongs to no run is not worth one, and is in the checkpoint alone."""
 
     def answered(
         self, outcome: Outcome, error_type: ErrorType, reading: Reading, now_us: int
     ) -> tuple[bytes, ...]:
-        """Tell what the answer showed; give the record of it, none where that is known already."""
+        """Tell what the answer showed; give the record of it, none where that is known already or others keep it."""
         state = state_of(outcome, error_type)
         if state == self._said:
             return ()
@@ -67,7 +67,15 @@ class Trail:
         noted = changes.at_answer(self._seed, self._call, state, answer, now_us)
         self._state.note(tenant, run_id, noted, now_us)
         seen = Run(tenant, run_id, "", seen_us=now_us)
-        return (_memo(seen, noted, begins=False),) if run_id else ()
+        return self._memo(seen, noted, begins=False)
+
+    def _memo(
+        self, run: Run, noted: list[changes.Change], *, begins: bool
+    ) -> tuple[bytes, ...]:
+        """Write down what the keeper of state would lose with this worker; what belongs to no run is not worth it."""
+        if self._state.is_shared or not run.run_id:
+            return ()
+        return (encode(Memo(memo.written(run, noted, begins=begins))),)
 
     def _item(self, reading: Reading) -> Item | None:
         calls: list[Call] = [
@@ -81,7 +89,3 @@ class Trail:
             return ()
         asked = written(self._body)
         return tuple(echo.of_answer(reading.output_text, asked, self._seed))
-
-
-def _memo(run: Run, noted: list[changes.Change], *, begins: bool) -> bytes:
-    return encode(Memo(memo.written(run, noted, begins=begins)))

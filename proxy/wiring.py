@@ -5,23 +5,25 @@ objects that use them (`worker.py`).
 """
 
 import re
+import socket
 import ssl
-from collections.abc import Callable
 
 from proxy.accept.clients import ClientKey, Clients
 from proxy.accept.routes import Route, RouteTable
+from proxy.admission import Installation
 from proxy.call import Snapshot
-from proxy.config import Keys, RouteSettings, Secrets, Settings
+from proxy.config import MEMORY, Keys, RouteSettings, Secrets, Settings
 from proxy.errors import SettingsError, StartError
 from proxy.forward.agent import PortLimits
 from proxy.forward.origin import Limits
 from proxy.http.base_url import parse_base_url
 from proxy.http.sigv4 import Credentials, Signer
-from proxy.identify.facts import Run
 from proxy.meter.dialects import DIALECTS
 from proxy.model import Client, Kind
 from proxy.providers import Provider, find, of_host
 from proxy.record.batches import SpoolOptions
+from proxy.runs import RunBook
+from proxy.state import State
 from proxy.state.memory import MemoryState
 
 _DIALECTS = tuple(dialect.name for dialect in DIALECTS)
@@ -64,10 +66,35 @@ def build_snapshot(settings: Settings, keys: Keys, secrets: Secrets) -> Snapshot
     )
 
 
-def run_memory(settings: Settings, ended: Callable[[Run], None]) -> MemoryState:
-    """Give the memory of runs; `ended` is told of each that ends."""
-    runs = settings.runs
-    return MemoryState(runs.max_live, round(runs.idle_seconds * 1e6), ended)
+def installed(settings: Settings, secrets: Secrets) -> Installation:
+    """Give what rows and names have of this installation."""
+    return Installation(
+        settings.instance or socket.gethostname(),
+        settings.tenant,
+        settings.env,
+        settings.agent,
+        secrets.secret,
+    )
+
+
+def run_state(settings: Settings, seed: int, book: RunBook) -> State:
+    """Give who remembers runs, and have it tell `book` of each that ends; `seed` keys the names under which others keep it."""
+    most, idle_us = settings.runs.max_live, round(settings.runs.idle_seconds * 1e6)
+    if settings.state == MEMORY:
+        return MemoryState(most, idle_us, book.ended)
+    # Its client takes a tenth of a second to import, and most installations have none.
+    from proxy.state.redis_line import Patience
+    from proxy.state.redis_place import place_of
+    from proxy.state.redis_state import redis_state
+
+    try:
+        place = place_of(settings.state)
+    except ValueError as error:
+        raise SettingsError(f"state: it must be memory, or {error}") from error
+    patience = Patience(wait_seconds=settings.state_wait_ms / 1000)
+    shared = redis_state(seed, place, most, idle_us, book.ended, patience)
+    book.purse = shared
+    return shared
 
 
 def _signer(each: RouteSettings, credentials: Credentials) -> Signer:

@@ -21,9 +21,17 @@ import msgspec
 
 from proxy import log
 from proxy.accept.ids import uuid7
-from proxy.admission import Identifier, Installation
+from proxy.admission import Identifier
 from proxy.child import Child, run
-from proxy.config import Keys, Settings, ensure_data_dir, environment, load, read_keys
+from proxy.config import (  # fmt: skip
+    Keys,
+    Settings,
+    ensure_data_dir,
+    environment,
+    load,
+    read_keys,
+    worker_names,
+)
 from proxy.control import ControlServer, Probes, socket_path
 from proxy.desk import Desk
 from proxy.errors import SettingsError
@@ -43,13 +51,15 @@ from proxy.record.spool import SpoolWriter
 from proxy.recovery import Memory
 from proxy.runs import RunBook
 from proxy.settling import Settler
+from proxy.state.memory import MemoryState
 from proxy.telemetry import ExchangeMeters, Registry, RunMeters
 from proxy.wiring import (
     build_snapshot,
     egress_proxy,
+    installed,
     listener_tls,
     port_limits,
-    run_memory,
+    run_state,
     spool_options,
 )
 
@@ -60,9 +70,7 @@ _logger = logging.getLogger("tacho.worker")
 class Worker:
     """A worker of the data path; `start`, then `stop` once."""
 
-    def __init__(
-        self, settings: Settings, name: str, sockets: list[socket.socket]
-    ) -> None:
+    def __init__(self, settings: Settings, name: str, sockets: list[socket.socket]) -> None:  # fmt: skip
         """Take listening sockets; the settings have been checked."""
         require_c_parser()
         self.settings = settings
@@ -79,13 +87,13 @@ class Worker:
         self._settler = Settler(book, self._billed)
         run_meters = RunMeters(self.telemetry, self._meters)
         self._book = RunBook(run_meters, self._new_event_id)
-        self._runs = run_memory(settings, self._book.ended)
+        self._installation = installed(settings, self._secrets)
+        self._runs = run_state(settings, self._installation.seed, self._book)
         self._prompts = Prompts()
-        self._memory = Memory(
-            self.telemetry, self._meters, self._billed, self._runs, self._book, self._prompts
-        )  # fmt: skip
+        own = self._runs if isinstance(self._runs, MemoryState) else None
+        self._memory = Memory(self.telemetry, self._meters, self._billed, own, self._book, self._prompts)  # fmt: skip
         root = Path(settings.data_dir) / "spool"
-        absorb(self._memory, self._meters, root, name, self._incarnation)
+        absorb(self._memory, self._meters, root, self._is_ours, self._incarnation)
         self.spool = SpoolWriter(
             root,
             name,
@@ -113,17 +121,15 @@ class Worker:
         house = House(
             self.spool, self._pool, self._meters, self._memory, self._runs, self._book, self._under_way, self._count_fault
         )  # fmt: skip
-        return Housekeeping(house, root, self.name, self._incarnation)
+        return Housekeeping(house, root, self._is_ours, self._incarnation)
+
+    def _is_ours(self, worker: str) -> bool:
+        """Tell whose records this worker takes over: its own, and the first one those of workers that there are no more."""
+        names = worker_names(self.settings)
+        return worker == self.name or (self.name == names[0] and worker not in names)
 
     def _make_identifier(self) -> Identifier:
-        settings = self.settings
-        installation = Installation(
-            settings.instance or socket.gethostname(),
-            settings.tenant,
-            settings.env,
-            settings.agent,
-            self._secrets.secret,
-        )
+        installation = self._installation
         identifier = Identifier(
             installation,
             Recognizer(installation.seed, self._runs, self._new_id),
@@ -132,7 +138,7 @@ class Worker:
             self._count_fault,
             self._prompts,
         )
-        identifier.rename(settings.agents.rename)
+        identifier.rename(self.settings.agents.rename)
         return identifier
 
     def _pipeline(self, keys: Keys) -> Pipeline:
@@ -174,13 +180,13 @@ class Worker:
     def _count_fault(self, phase: str) -> None:
         self._meters.drop(f"fault_{phase}")
         if sys.exc_info()[0] is not None:
-            _logger.error(
-                "fault", extra={"detail": {"phase": phase}}, exc_info=sys.exc_info()
-            )
+            detail = {"phase": phase}
+            _logger.error("fault", extra={"detail": detail}, exc_info=sys.exc_info())
 
     async def start(self) -> None:
         """Begin to serve."""
         self.spool.start()
+        await self._runs.open()
         await self._housekeeping.checkpoint()
         await self.port.listen(self._sockets, listener_tls(self.settings))
         self._ticker = asyncio.get_running_loop().create_task(
@@ -197,6 +203,7 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticker
         self._pool.close()
+        await self._runs.close()
         await self._housekeeping.checkpoint()
         await asyncio.to_thread(self.spool.close)
 
@@ -239,12 +246,12 @@ class Worker:
         )
 
     def _metrics(self) -> bytes:
-        self._housekeeping.note_spool()
+        self._housekeeping.note_losses()
         return msgspec.msgpack.encode(self.telemetry.families())
 
     def _health(self) -> tuple[bool, dict[str, Any]]:
-        trouble = self.spool.trouble
-        return True, {"degraded": [f"spool: {trouble}"] if trouble else []}
+        troubles = {"spool": self.spool.trouble, "state": self._runs.trouble}
+        return True, {"degraded": [f"{name}: {each}" for name, each in troubles.items() if each]}  # fmt: skip
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -252,6 +259,8 @@ class Worker:
             "spool_bytes": self.spool.bytes_total(),
             "spool_trouble": self.spool.trouble,
             "dropped": self.spool.dropped,
+            "state_trouble": self._runs.trouble,
+            "state_losses": self._runs.losses(),
             "incarnation": self._incarnation,
         }
 

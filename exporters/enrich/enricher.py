@@ -117,24 +117,22 @@ class Enricher:
         checkpoints = {
             name: source.checkpoint() for name, source in self._sources.items()
         }
+        present = {each.incarnation.name for each in self._sources.values()}
         absorbed = {
-            (self._sources[name].incarnation.worker, older)
-            for name, checkpoint in checkpoints.items()
+            older
+            for checkpoint in checkpoints.values()
             if checkpoint is not None
             for older in checkpoint.absorbed
         }
         freed = 0
         for name, source in list(self._sources.items()):
-            worker, checkpoint = source.incarnation.worker, checkpoints[name]
-            is_witness = checkpoint is not None and any(
-                f"{worker}/{older}" in self._sources for older in checkpoint.absorbed
+            checkpoint = checkpoints[name]
+            is_witness = checkpoint is not None and not present.isdisjoint(
+                checkpoint.absorbed
             )
-            if (
-                name in saved
-                and (worker, source.incarnation.name) in absorbed
-                and not is_witness
-            ):
+            if name in saved and source.incarnation.name in absorbed and not is_witness:
                 freed += source.delete_all()
+                present.discard(source.incarnation.name)
                 del self._sources[name]
         return freed
 

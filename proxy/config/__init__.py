@@ -2,7 +2,7 @@
 
 What lives here: the settings as frozen structs (`structs.py`), one YAML file with `TACHO_*` overrides (`loader.py`), the routes
 that need no settings (`built_in.py`), checks
-(`checks.py`), listen addresses (`addresses.py`), keys that stand in the environment (`keys.py`), the data directory and the
+(`checks.py` and what it names), listen addresses (`addresses.py`), keys that stand in the environment (`keys.py`), the data directory and the
 secrets that are made in it on first start (`data_dir.py`), and what a reload can change (`reload.py`). What does not: what
 the settings do; each phase gets its own small dataclass, built by `worker.py` (or `exporters/worker.py`) from these.
 
@@ -16,6 +16,7 @@ from proxy.config.data_dir import Secrets, ensure_data_dir
 from proxy.config.keys import Keys, read_keys
 from proxy.config.loader import as_environment, environment, load
 from proxy.config.reload import reloadable
+from proxy.config.state_checks import MEMORY, worker_names, wrong_with
 from proxy.config.structs import (
     AdminSettings,
     AgentSettings,
@@ -38,6 +39,7 @@ from proxy.config.structs import (
 )
 
 __all__ = [
+    "MEMORY",
     "Address",
     "AdminSettings",
     "AgentSettings",
@@ -67,4 +69,6 @@ __all__ = [
     "parse_address",
     "read_keys",
     "reloadable",
+    "worker_names",
+    "wrong_with",
 ]

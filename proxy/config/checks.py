@@ -1,7 +1,7 @@
 """What types cannot say: whether the settings make sense together.
 
 What lives here: checks that need nothing but the settings and files that they name. What does not: routes and clients
-(`route_checks.py`), prices (`price_checks.py`), whether a port is free or a directory writable (that shows at the start).
+(`route_checks.py`), prices (`price_checks.py`), who keeps the state (`state_checks.py`), whether a port is free or a directory writable (that shows at the start).
 """
 
 import math
@@ -15,6 +15,7 @@ from proxy.config.addresses import Address, parse_address
 from proxy.config.price_checks import check_prices
 from proxy.config.reading import shown
 from proxy.config.route_checks import check_clients, check_routes
+from proxy.config.state_checks import check_state
 from proxy.config.structs import Settings
 from proxy.errors import SettingsError
 from proxy.http.base_url import parse_authority, parse_base_url
@@ -39,7 +40,7 @@ def check(settings: Settings) -> None:
     """Raise `SettingsError` for the first thing that cannot work."""
     _check_numbers(settings)
     _check_listeners(settings)
-    _check_state(settings)
+    check_state(settings)
     _check_names(settings)
     _check_secrets(settings)
     check_routes(settings)
@@ -126,19 +127,6 @@ def _address(key: str, text: str) -> Address:
         return parse_address(text)
     except ValueError as error:
         fail(key, text, str(error))
-
-
-def _check_state(settings: Settings) -> None:
-    if settings.state.startswith(("redis://", "rediss://")):
-        raise SettingsError("state: Redis is not supported yet; it must be memory")
-    if settings.state != "memory":
-        fail("state", settings.state, "memory")
-    if settings.workers > 1:
-        fail(
-            "workers",
-            settings.workers,
-            "1: several workers need shared state (Redis), which is not supported yet",
-        )
 
 
 def _check_names(settings: Settings) -> None:

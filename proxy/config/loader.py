@@ -33,6 +33,7 @@ OVERRIDES = {
     "TACHO_DATA_DIR": "data_dir",
     "TACHO_WORKERS": "workers",
     "TACHO_STATE": "state",
+    "TACHO_STATE_WAIT_MS": "state_wait_ms",
     "TACHO_INSTANCE": "instance",
     "TACHO_TENANT": "tenant",
     "TACHO_ENV": "env",

@@ -228,7 +228,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreSettings = StoreSettings()
     data_dir: str = ".tacho"
     workers: int = 1
+    """Processes that serve the data port; more than one share what they know through `state`."""
     state: str = "memory"
+    """Who remembers runs: `memory`, or the URL of a Redis; workers and replicas with the same one and the same `secret` share it."""
+    state_wait_ms: int = 50
+    """Longest that a call waits for one answer of Redis; beyond it the call goes on without what is remembered, counted."""
     instance: str = ""
     """Name of this installation in the column `instance`; default: the host's name."""
     tenant: str = "default"
@@ -256,7 +260,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         """Hide the secrets."""
-        return _masked(self, "secret", "egress_proxy")
+        return _masked(self, "secret", "state", "egress_proxy")
 
 
 def _masked(section: msgspec.Struct, *hidden: str) -> str:

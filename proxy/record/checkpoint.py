@@ -4,7 +4,7 @@ What lives here: the file `spool/<worker>/<incarnation>/checkpoint` and finding 
 is in the snapshot (`telemetry.py` and the state's owner know), when it is written (`worker.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -25,7 +25,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     incarnation: str
     position: Position
     absorbed: tuple[str, ...] = ()
-    """Older incarnations of this worker whose checkpoint and tail are folded into this one."""
+    """Older incarnations, of this worker or of one that there is no more, whose checkpoint and tail are folded into this one."""
     telemetry: msgspec.Raw = msgspec.Raw(b"\xc0")
     """The registry's snapshot, MessagePack; nil where there is none."""
     state: msgspec.Raw = msgspec.Raw(b"\xc0")
@@ -59,29 +59,41 @@ def read_checkpoint(directory: Path) -> Checkpoint | None:
 
 
 class Predecessor(msgspec.Struct, frozen=True):
-    """A dead incarnation of the same worker that nobody has absorbed yet."""
+    """A dead incarnation that nobody has absorbed yet."""
 
     incarnation: Incarnation
     checkpoint: Checkpoint | None
     """`None`: it died before its first one, or the file is damaged; its tail is then all its records."""
 
 
-def predecessors(root: Path, worker: str, own: str) -> list[Predecessor]:
-    """Give the dead incarnations of `worker` before `own` that are not absorbed, oldest first.
+def predecessors(
+    root: Path, is_ours: Callable[[str], bool], own: str
+) -> list[Predecessor]:
+    """Give the dead incarnations before `own`, of workers that are ours by their name, that nobody has absorbed, oldest first.
 
-    A checkpoint counts all that it absorbed; restore each of these, then fold each one's `tail`. What is older than one
-    that still lives (it drains, its supervisor was killed) is left to that one.
+    A checkpoint counts all that it absorbed; restore each of these, then fold each one's `tail`. What is older than one of the same
+    worker that still lives (it drains, its supervisor was killed) is left to that one.
     """
-    older = [
-        each for each in incarnations(root) if each.worker == worker and each.name < own
-    ]
-    living = max((each.name for each in older if each.is_alive()), default="")
-    older = [each for each in older if each.name > living]
-    found = [Predecessor(each, _readable(each.path)) for each in older]
+    found = [Predecessor(each, _readable(each.path)) for each in incarnations(root)]
     absorbed = {
         name for each in found if each.checkpoint for name in each.checkpoint.absorbed
     }
-    return [each for each in found if each.incarnation.name not in absorbed]
+    ours = [
+        each
+        for each in found
+        if is_ours(each.incarnation.worker) and each.incarnation.name < own
+    ]
+    living = {
+        each.incarnation.worker: each.incarnation.name
+        for each in ours
+        if each.incarnation.is_alive()
+    }
+    return [
+        each
+        for each in ours
+        if each.incarnation.name > living.get(each.incarnation.worker, "")
+        and each.incarnation.name not in absorbed
+    ]
 
 
 def tail(predecessor: Predecessor, losses: Losses) -> Iterator[codec.Record]:

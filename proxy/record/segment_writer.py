@@ -17,7 +17,6 @@ from typing import NamedTuple
 from proxy.record.disk import Disk
 from proxy.record.framing import Position, header
 
-
 SUFFIX = ".seg"
 """Of the files that are segments; others beside them are none."""
 

@@ -81,9 +81,7 @@ class SpoolWriter:
         self._lock_fd = _claim(self.directory)
         self._options = options
         self._clock = clock
-        self._syncer = Syncer(
-            self.directory, disk, options.fsync, options.fsync_interval_seconds
-        )
+        self._syncer = Syncer(self.directory, disk, options.fsync, options.fsync_interval_seconds)  # fmt: skip
         self._segments = SegmentWriter(
             self.directory,
             bytes.fromhex(incarnation),

@@ -3,7 +3,7 @@
 What lives here: what a keeper of state must do. What does not: what is remembered and what follows from it (`proxy.identify`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from proxy.identify.changes import Change
@@ -11,23 +11,55 @@ from proxy.identify.facts import Fact, Run
 
 
 class State(Protocol):
-    """A keeper. Keys are 64-bit hashes; times are microseconds since the epoch."""
+    """A keeper. Keys are 64-bit hashes; times are microseconds since the epoch. Nothing here raises for a keeper that is away."""
 
-    async def look(self, keys: Sequence[int]) -> Mapping[int, Fact]:
-        """Give what is known under these keys; one round trip. What cannot be asked is not known."""
+    async def open(self) -> None:
+        """Begin; called once, before all else. Waits a bounded time for who keeps it."""
 
-    async def admit(self, run: Run, changes: Sequence[Change], *, is_step: bool) -> Run:
+    async def close(self) -> None:
+        """Tell what is still to be told; waits a bounded time."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others keep it, so that it outlives this worker without being written down."""
+
+    async def look(self, keys: Sequence[int]) -> Mapping[int, Fact] | None:
+        """Give what is known under these keys; one round trip. `None` where nobody can be asked now."""
+
+    async def admit(
+        self, run: Run, changes: Sequence[Change], *, is_step: bool, step_id: str = ""
+    ) -> Run | None:
         """Remember a call that begins, and give its run as it now is; one round trip.
 
         A step is counted (from 1) and its number written into those pushed calls that have none; a retry or a call that is no step is
         not. A run that is known keeps its parent, root, session and agent; a new one with a parent that is known takes over its root.
+        Where it cannot be counted now, the run comes back as it was given, its `step_seq` 0.
+
+        With the call's own `step_id`, it is first seen whether another one went on from the same call, or made the same retry, since
+        this one looked: then the answer is `None`, nothing is kept, and who asks looks and decides again. Without, it is taken as it is.
         """
 
     def note(
         self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int
     ) -> None:
-        """Remember what an answer showed; never waits.
+        """Remember what an answer showed, or, without changes, that the run is not idle; never waits.
 
         With an empty run id: what was pushed belongs to no run. It is kept for `RETRY_US` at most and goes once its call is done
         (`facts.with_stray`).
         """
+
+    async def forsake(self, tenant: str, run_id: str, step_id: str) -> None:
+        """Remember that a call died with its worker, unanswered, so that the agent's next try is known as one."""
+
+    async def expired(self, now_us: int) -> None:
+        """End the runs that have been idle for too long, or that there is no room for; each is told once, to one who asked."""
+
+    def runs(self) -> Iterable[Run]:
+        """Give the runs that live, as far as this worker knows them."""
+
+    @property
+    def trouble(self) -> str:
+        """Say in words why nobody can be asked now; nothing where somebody can."""
+
+    def losses(self) -> Mapping[str, int]:
+        """Count what was forgotten too early or could not be asked, by reason, since this keeper was made."""

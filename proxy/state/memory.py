@@ -24,7 +24,8 @@ from proxy.identify.facts import (
     with_session,
     with_waits,
 )
-from proxy.state.strays import Past, Place, Strays
+from proxy.state.strays import Past, Strays
+from proxy.state.totals import Place
 
 ROOM = {Shelf.BRIEF: 3, Shelf.CHAIN: 20, Shelf.LINK: 18, Shelf.ECHO: 20}
 """So many facts of one run are kept, the newest; with them a run takes less than 20 KB."""
@@ -67,6 +68,22 @@ class MemoryState:
         self.evicted_shared = 0
         """Sessions and lists of waiting runs that were forgotten because of the cap."""
 
+    async def open(self) -> None:
+        """See `State`."""
+
+    async def close(self) -> None:
+        """See `State`."""
+
+    @property
+    def trouble(self) -> str:
+        """See `State`: there is none."""
+        return ""
+
+    @property
+    def is_shared(self) -> bool:
+        """See `State`: it dies with its worker, unless it is written down."""
+        return False
+
     async def look(self, keys: Sequence[int]) -> Mapping[int, Fact]:
         """See `State`."""
         found: dict[int, Fact] = {}
@@ -76,8 +93,10 @@ class MemoryState:
                 found[each] = fact
         return found
 
-    async def admit(self, run: Run, changes: Sequence[Change], *, is_step: bool) -> Run:
-        """See `State`."""
+    async def admit(
+        self, run: Run, changes: Sequence[Change], *, is_step: bool, step_id: str = ""
+    ) -> Run:
+        """See `State`. Nobody can have come first where nothing waits between looking and this."""
         self.expire(run.seen_us)
         live = self._live(run)
         if is_step:
@@ -100,6 +119,24 @@ class MemoryState:
             for change in changes:
                 if isinstance(change, Push):
                     self.strays.keep(change.key, change.asked)
+
+    async def forsake(self, tenant: str, run_id: str, step_id: str) -> None:
+        """See `State`."""
+        live = self._runs.get((tenant, run_id))
+        if live is None:
+            return
+        failed: list[Change] = [
+            Push(key, shelf, msgspec.structs.replace(asked, state="failed"))
+            for shelf, key, fact in self._own(live)
+            if isinstance(fact, Calls)
+            for asked in fact.asked
+            if asked.step_id == step_id and asked.state == "open"
+        ]
+        self._apply(live, failed)
+
+    def losses(self) -> Mapping[str, int]:
+        """See `State`."""
+        return {"state_evicted": self.evicted, "state_evicted_shared": self.evicted_shared, "state_evicted_strays": self.strays.evicted}  # fmt: skip
 
     def observe(self, run: Run, changes: Sequence[Change]) -> None:
         """Take over what another life of this worker remembered; `run.step_seq` is its number then. Idempotent."""
@@ -130,10 +167,9 @@ class MemoryState:
         if place in self._runs:
             self._forget(place)
 
-    def end_all(self) -> None:
-        """End every run."""
-        while self._runs:
-            self._forget(next(iter(self._runs)))
+    async def expired(self, now_us: int) -> None:
+        """See `State`."""
+        self.expire(now_us)
 
     def runs(self) -> Iterator[Run]:
         """Give the runs that live, the longest idle first."""

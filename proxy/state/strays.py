@@ -8,11 +8,10 @@ from collections import OrderedDict
 import msgspec
 
 from proxy.identify.facts import RETRY_US, Asked, Calls, Link, Run, with_stray
+from proxy.state.totals import Place
 
 MAX_PAST = 10_000
 """Runs that have ended and may come back; one takes half a kilobyte."""
-Place = tuple[str, str]
-"""Tenant and run."""
 
 
 class Strays:

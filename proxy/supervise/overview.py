@@ -20,7 +20,7 @@ ASK_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Overview:
-    """Answers for all processes. The first child is the one that the service stands and falls with; others only degrade it."""
+    """Answers for all processes. The service stands as long as one of its vital children does."""
 
     children: Sequence[ChildProcess]
     clients: Mapping[str, ControlClient]
@@ -35,13 +35,13 @@ class Overview:
 
     def health(self) -> tuple[bool, Json]:
         """Tell whether a restart of the whole could help: a dead exporter is no reason."""
-        vital = self.children[0]
-        ok = _serves(vital) or self.stopping
+        ok = any(map(_serves, self._vital())) or self.stopping
         return ok, {"status": "ok" if ok else "unhealthy", "degraded": self.degraded()}
 
     def ready(self) -> tuple[bool, Json]:
         """Tell whether traffic should be sent here."""
-        ready = self.children[0].state is State.RUNNING and not self.stopping
+        runs = any(child.state is State.RUNNING for child in self._vital())
+        ready = runs and not self.stopping
         return ready, {"ready": ready, "degraded": self.degraded()}
 
     async def status(self) -> Json:
@@ -61,6 +61,9 @@ class Overview:
             **totals,
             "processes": processes,
         }
+
+    def _vital(self) -> list[ChildProcess]:
+        return [child for child in self.children if child.spec.is_vital]
 
     async def _ask(self, child: ChildProcess) -> Json | None:
         if child.state is not State.RUNNING or not child.answers:

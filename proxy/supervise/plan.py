@@ -6,11 +6,11 @@ What lives here: `Mode` and `children`, the list of what is run. What does not: 
 import sys
 from enum import StrEnum
 
-from proxy.config import Settings
+from proxy.config import Settings, worker_names
 from proxy.supervise.spec import PATIENT, ChildSpec
 
 LAST_SECONDS = 2.0
-"""What the worker gets beyond its drain time, to close its records."""
+"""What a worker gets beyond its drain time, to close its records."""
 
 
 class Mode(StrEnum):
@@ -34,13 +34,14 @@ class Mode(StrEnum):
 def children(
     mode: Mode, settings: Settings, config_path: str, data_fd: int | None
 ) -> list[ChildSpec]:
-    """List the children in the order of their start; the first is the one that the service stands and falls with."""
+    """List the children in the order of their start, the vital ones first."""
     specs = []
     if mode is not Mode.EXPORT:
         assert data_fd is not None
-        specs.append(_worker(settings, config_path, data_fd))
+        for name in worker_names(settings):
+            specs.append(_worker(name, settings, config_path, data_fd))
     if mode is Mode.EXPORT:
-        specs.append(_exporter(config_path))
+        specs.append(_exporter(config_path, is_vital=True))
     if mode is not Mode.PROXY and settings.exporters.clickhouse.url == "embedded":
         specs.append(store(config_path))
     if mode is Mode.UP:
@@ -48,24 +49,26 @@ def children(
     return specs
 
 
-def _worker(settings: Settings, config_path: str, data_fd: int) -> ChildSpec:
+def _worker(name: str, settings: Settings, config_path: str, data_fd: int) -> ChildSpec:
     return ChildSpec(
-        name="w0",
+        name=name,
         argv=(
             *module_argv("proxy.worker", config_path),
             "--name",
-            "w0",
+            name,
             "--fd",
             str(data_fd),
         ),
         pass_fds=(data_fd,),
         stop_within_seconds=settings.timeouts.drain_seconds + LAST_SECONDS,
         watch=PATIENT,
+        is_vital=True,
     )
 
 
-def _exporter(config_path: str) -> ChildSpec:
-    return ChildSpec(name="exporter", argv=module_argv("exporters.worker", config_path))
+def _exporter(config_path: str, *, is_vital: bool = False) -> ChildSpec:
+    argv = module_argv("exporters.worker", config_path)
+    return ChildSpec(name="exporter", argv=argv, is_vital=is_vital)
 
 
 def store(config_path: str) -> ChildSpec:

@@ -52,3 +52,5 @@ class ChildSpec:
     watch: Watch = field(default_factory=Watch)
     takes_reload: bool = True
     """Whether SIGHUP is passed on to it."""
+    is_vital: bool = False
+    """The service stands as long as one such child does; the others only degrade it."""

@@ -134,7 +134,7 @@ async def test_clocks_that_jump_give_no_negative_or_endless_durations(
             assert (await proxy.call(request(b"/run/r1/t/x"))).status == 200
             await proxy.ended(number)
         await until(lambda: bool(read_spool(data_dir)[1]), "the end of the run")
-        await until(lambda: not len(worker_of(proxy)._runs), "that none lives")
+        await until(lambda: not list(worker_of(proxy)._runs.runs()), "that none lives")
         skewed = counted(worker_of(proxy).telemetry, "tacho_dropped_total").get(("clock_skew",), 0)  # fmt: skip
     exchanges, (event,) = read_spool(data_dir)
     assert sorted(each.open.step_seq or 0 for each in exchanges) == [1, 2, 3]

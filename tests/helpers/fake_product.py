@@ -76,6 +76,7 @@ def _fake(spec: ChildSpec, data_dir: Path, options: str) -> ChildSpec:
         stop_within_seconds=spec.stop_within_seconds,
         watch=Watch(0.1, 1.0 if hasty else 60.0, 3),
         takes_reload=spec.takes_reload,
+        is_vital=spec.is_vital,
     )
 
 

@@ -113,10 +113,10 @@ class Proxy:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Proxy]:
+async def running(settings: Settings, name: str = "w0") -> AsyncIterator[Proxy]:
     """Run a worker in this event loop; leaving drains and stops it."""
     with listening_socket() as listener:
-        worker = Worker(settings, name="w0", sockets=[listener])
+        worker = Worker(settings, name=name, sockets=[listener])
         await worker.start()
         try:
             yield Proxy(listener.getsockname()[1], Path(settings.data_dir), worker)

@@ -54,7 +54,7 @@ async def test_a_run_that_comes_back_counts_on_and_ends_no_second_time(
             await proxy.call(request(b"/run/r1/t/x"))
             assert proxy.worker is not None
             runs = proxy.worker._runs
-            await until(lambda: not len(runs), f"the end of life {life}")  # noqa: B023
+            await until(lambda: not list(runs.runs()), f"the end of life {life}")  # noqa: B023
     exchanges, events = read_spool(data_dir)
     assert [each.open.step_seq for each in exchanges] == [1, 2, 3]
     assert [(event.type, event.run_id) for event in events] == [("run_end", "r1")]

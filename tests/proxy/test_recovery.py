@@ -16,7 +16,9 @@ from proxy.model import Usage
 from proxy.prompt_changes import detail_of
 from proxy.record.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from proxy.record.codec import Close, Event, Memo, Record, encode
+from proxy.recovery import Memory
 from proxy.state.memo import replay, written
+from proxy.state.totals import NOTHING, Place, Totals
 from tests.helpers.counted import counted
 from tests.helpers.lives import Life, checkpointed, histories, lived, make_memo
 from tests.helpers.pipelines import make_spool
@@ -29,7 +31,7 @@ BODY = b'{"messages":[{"role":"user","content":"Hello."}]}'
 
 def successor(root: Path) -> Life:
     life = Life()
-    life.memory.absorb(root, "w0", LAST)
+    life.memory.absorb(root, "w0".__eq__, LAST)
     return life
 
 
@@ -117,7 +119,7 @@ def test_several_dead_incarnations_are_all_absorbed(tmp_path):
 async def _absorbing_life(root: Path) -> Path:
     """Live after another incarnation, and die with a checkpoint that has absorbed it."""
     life, spool = Life(), make_spool(root)
-    life.memory.absorb(root, "w0", spool.directory.name)
+    life.memory.absorb(root, "w0".__eq__, spool.directory.name)
     for record in (make_open("b1"), make_close("b1"), make_end("b1")):
         life.live(record)
         spool.append(encode(record))
@@ -148,7 +150,7 @@ def test_an_absorbed_incarnation_that_was_deleted_is_forgotten(tmp_path):
 def test_absorbing_again_counts_nothing_twice(tmp_path):
     dead(tmp_path, "0" * 32, "a1")
     heir = successor(tmp_path)
-    heir.memory.absorb(tmp_path, "w0", LAST)
+    heir.memory.absorb(tmp_path, "w0".__eq__, LAST)
     assert heir.attempts() == {("completed",): 1}
     assert heir.memory.absorbed == ("0" * 32,)
 
@@ -159,7 +161,7 @@ def test_a_predecessor_that_still_drains_is_left_until_it_is_dead(tmp_path):
     heir = successor(tmp_path)
     states = [(heir.memory.is_awaiting, heir.attempts())]
     writer.die()
-    heir.memory.absorb(tmp_path, "w0", LAST)
+    heir.memory.absorb(tmp_path, "w0".__eq__, LAST)
     states.append((heir.memory.is_awaiting, heir.attempts()))
     assert states == [(True, {}), (False, {("completed",): 1})]
 
@@ -243,6 +245,8 @@ def test_a_call_that_died_with_its_worker_may_be_tried_again(tmp_path):
     writer.write(opened, Memo(written(run, noted, begins=True)))
     writer.die()
     heir = successor(tmp_path)
+    (orphan,) = heir.memory.orphans
+    drive(heir.runs.forsake(orphan.tenant, orphan.run_id, orphan.step_id))
     again = Tracker(heir.runs).begin(BODY, 6, body_hash=9)
     assert again.decision.retry_layer == "app"
     assert again.decision.run_id == run.run_id
@@ -307,3 +311,55 @@ async def test_prompts_of_another_life_are_known(tmp_path):
     spool.append(encode(Event("e", 1, "prompt_change", "acme", "bot", detail=detail_of(8, 9))))  # fmt: skip
     spool.close()
     assert successor(tmp_path).prompts.snapshot() == (("acme", "bot", (7, 8, 9)),)
+
+
+def test_what_others_keep_is_not_told_again_by_a_successor_but_for_what_died(tmp_path):
+    writer = Writer(tmp_path, "0" * 32)
+    for record in (make_open("a1", run_id="r1"), make_memo("r1", 1), make_close("a1"), make_end("a1"), make_open("a2", run_id="r2"),
+                   Event("e1", 5, "outcome", tenant="acme", run_id="r1"), Event("e2", 6, "run_end", tenant="acme", run_id="r3")):  # fmt: skip
+        writer.write(record)
+    writer.die()
+    heir, purse = Life(), Told()
+    heir.book.purse = purse
+    memory = Memory(
+        heir.registry, heir.meters, heir.billed, None, heir.book, heir.prompts
+    )
+    memory.absorb(tmp_path, "w0".__eq__, LAST)
+    assert purse.added == [(("acme", "r2"), 1)]
+    assert [each.attempt_id for each in memory.orphans] == ["a2"]
+    assert heir.attempts() == {("completed",): 1, ("proxy_crashed",): 1}
+    assert list(heir.runs.runs()) == []
+
+
+def test_the_first_worker_takes_over_from_those_that_are_no_more_and_nobody_again(tmp_path):  # fmt: skip
+    for worker, name, attempt in (("w0", "1" * 32, "a1"), ("w1", "2" * 32, "a2"), ("w1", "3" * 32, "a3")):  # fmt: skip
+        writer = Writer(tmp_path, name, worker=worker)
+        writer.write(make_open(attempt), make_close(attempt), make_end(attempt))
+        writer.die()
+    alone = asyncio.run(_life_of_all(tmp_path))
+    assert alone.attempts() == {("completed",): 3}
+    assert alone.memory.absorbed == ("1" * 32, "2" * 32, "3" * 32)
+    later = Life()
+    later.memory.absorb(tmp_path, "w1".__eq__, LAST)
+    assert later.attempts() == {}
+
+
+async def _life_of_all(root: Path) -> Life:
+    life, spool = Life(), make_spool(root)
+    life.memory.absorb(root, lambda worker: True, spool.directory.name)
+    await checkpointed(life, spool)
+    spool.close()
+    return life
+
+
+class Told:
+    """Takes what is added up elsewhere."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[Place, int]] = []
+
+    def add(self, place: Place, spent: Totals, now_us: int) -> None:
+        self.added.append((place, spent.attempts))
+
+    def known(self, place: Place) -> Totals:
+        return NOTHING

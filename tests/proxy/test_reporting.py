@@ -80,7 +80,7 @@ async def test_a_report_by_the_id_of_an_answer_names_its_run(
     _, (event,) = await asyncio.to_thread(read_spool, data_dir)
     assert (event.run_id, json.loads(event.detail)) == ("R1", {"response_id": "chatcmpl-1"})  # fmt: skip
     assert proxy.worker is not None
-    proxy.worker._runs.end_all()
+    await proxy.worker._runs.expired(1 << 60)
     (end,) = proxy.worker._book.events(1)
     assert (end.reason, json.loads(end.detail)["outcome_source"]) == ("success", "reported")  # fmt: skip
 

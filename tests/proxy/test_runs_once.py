@@ -61,7 +61,7 @@ class World:
         self.life = Life()
         self.life.runs = MemoryState(LIVE, IDLE, self.life.book.ended)
         self.life.memory._runs = self.life.runs
-        self.life.memory.absorb(self.root, "w0", name)
+        self.life.memory.absorb(self.root, "w0".__eq__, name)
         self.spool = SpoolWriter(self.root, "w0", name, SpoolOptions(wait_ms=60_000), now_us=lambda: 0)  # fmt: skip
         self.spool.start()
 

@@ -70,6 +70,51 @@ def test_a_killed_worker_refuses_nobody(start: Start):
     assert product.child("w0")["last_exit"] == "killed by SIGKILL"
 
 
+TWO = {"TACHO_WORKERS": "2", "TACHO_STATE": "redis://nowhere:1"}
+
+
+def test_several_workers_serve_one_port_and_each_is_replaced_alone(start: Start):
+    product = start("up", **TWO)
+    product.running("w0", "w1", "store", "exporter")
+    order = [line.split()[0] for line in notes(product.data_dir) if "started" in line]
+    assert set(order[:2]) == {"w0", "w1"}
+    pids = {name: product.child(name)["pid"] for name in ("w0", "w1")}
+    wait_for(lambda: product.ask_worker() == pids["w0"], "an answer of w0")
+    wait_for(lambda: product.ask_worker() == pids["w1"], "an answer of w1")
+    os.kill(pids["w0"], signal.SIGSTOP)  # it holds the socket, too, and takes nothing
+    assert {product.ask_worker() for _ in range(20)} == {pids["w1"]}
+    os.kill(pids["w0"], signal.SIGKILL)
+    wait_for(lambda: product.child("w0")["restarts"] == 1, "a restart")
+    product.running("w0", "w1")
+    assert product.child("w1")["pid"] == pids["w1"]
+    assert product.child("w1")["restarts"] == 0
+
+
+def test_the_counters_of_several_workers_are_added_up(start: Start):
+    product = start("up", **TWO)
+    product.running("w0", "w1", "store", "exporter")
+    page = page_with(product, 'tacho_inflight{route="t"} 8.0\n')
+    assert 'tacho_attempts_total{route="t"} 20.0\n' in page
+    for name in ("w0", "w1"):
+        assert f'tacho_process_up{{process="{name}"}} 1.0\n' in page
+
+
+def test_all_workers_drain_at_once_before_the_rest_stops(start: Start):
+    product = start("up", "w0=--busy-seconds 0.5", "w1=--busy-seconds 0.5", **TWO)
+    product.running("w0", "w1", "store", "exporter")
+    product.process.send_signal(signal.SIGTERM)
+    assert product.ended() == 0
+    words = [line for line in notes(product.data_dir) if "stop" in line]
+    assert {line.split()[0] for line in words[:2]} == {"w0", "w1"}
+    assert [line.split()[1] for line in words[:2]] == ["stopping", "stopping"]
+
+
+def test_a_worker_of_several_that_cannot_start_ends_the_whole_with_its_own_words(start: Start):  # fmt: skip
+    product = start("up", "w1=--refuse", **TWO)
+    assert product.ended() == 3
+    assert "tacho w1: the fake cannot start" in product.said()
+
+
 @pytest.mark.parametrize(
     "number",
     [signal.SIGKILL, signal.SIGABRT, signal.SIGSTOP],

@@ -27,12 +27,15 @@ from proxy.identify.facts import Run
 from proxy.meter.dialects import recognise
 from proxy.model import ANONYMOUS
 from proxy.providers import PROVIDERS, Provider
+from proxy.runs import RunBook
+from proxy.state.memory import MemoryState
+from proxy.telemetry import ExchangeMeters, Registry, RunMeters
 from proxy.wiring import (
     build_snapshot,
     egress_proxy,
     listener_tls,
     port_limits,
-    run_memory,
+    run_state,
     spool_options,
 )
 from tests.helpers.tls import AUTHORITY, CERTIFICATE, KEY
@@ -276,12 +279,32 @@ def test_a_route_signs_for_the_region_of_its_host_or_settings(
     assert "secret" not in repr(snapshot.signers)
 
 
+def make_book() -> RunBook:
+    registry = Registry()
+    return RunBook(RunMeters(registry, ExchangeMeters(registry, frozenset())), str)
+
+
 def test_runs_live_as_long_and_are_as_many_as_the_settings_say():
-    ended: list[str] = []
+    book = make_book()
     settings = Settings(runs=RunSettings(idle_seconds=2.0, max_live=2))
-    memory = run_memory(settings, lambda run: ended.append(run.run_id))
+    memory = run_state(settings, 1, book)
+    assert isinstance(memory, MemoryState)
     for number in range(3):
         memory.observe(Run("t", f"r{number}", "", seen_us=number), [])
-    assert ended == ["r0"]
+    assert [event.run_id for event in book.events(1)] == ["r0"]
     memory.expire(2_000_001)
-    assert ended == ["r0", "r1"]
+    assert [event.run_id for event in book.events(1)] == ["r1"]
+    assert book.purse is None
+
+
+def test_redis_remembers_runs_and_adds_up_what_they_come_to_where_the_settings_say_so():
+    book = make_book()
+    state = run_state(Settings(state="redis://:secret@h:7000/2"), 1, book)
+    assert repr(state) == "RedisState(Line('h:7000/2'))"
+    assert repr(book.purse) == repr(state)
+
+
+def test_an_option_that_the_client_of_redis_does_not_take_is_refused_without_the_url():
+    with pytest.raises(SettingsError, match="state: it must be memory, or") as refused:
+        run_state(Settings(state="redis://:secret@h?db=y"), 1, make_book())  # fmt: skip
+    assert "secret" not in str(refused.value)

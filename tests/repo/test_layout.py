@@ -22,6 +22,7 @@ COVERED_ELSEWHERE: dict[str, str] = {
     "proxy/identify/changes.py": "what the rungs find later; test_ladder.py shows each of them",
     "proxy/identify/continuation.py": "a rung; test_ladder.py climbs all of them, call by call",
     "proxy/identify/sessions.py": "test_ladder.py lets time pass between calls",
+    "proxy/state/redis_scripts.py": "test_redis_state.py runs them in a server of Python, and compares them with memory",
     "proxy/forward/origin.py": "declarations only; test_pool.py shows which origins share connections",
 }
 """Sources without a test file of their own, and the reason (say which test covers them)."""

@@ -25,10 +25,12 @@ def test_the_rest_needs_a_restart_and_is_named():
         listen_tls=TlsListener("c", "k"),
         admin=AdminSettings(token="t"),
         workers=2,
+        state="redis://h",
     )
     assert reloadable(Settings(), new) == [
         "listen",
         "listen_tls",
         "admin.token",
         "workers",
+        "state",
     ]

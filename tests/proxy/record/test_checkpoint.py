@@ -46,7 +46,7 @@ def test_predecessors_are_the_dead_ones_of_this_worker_that_nobody_absorbed(tmp_
     (writers[3].directory / "checkpoint").write_bytes(b"?")
     for writer in (*writers[:4], other):
         writer.die()
-    found = predecessors(tmp_path, "w0", own="e")
+    found = predecessors(tmp_path, "w0".__eq__, own="e")
     assert [each.incarnation.name for each in found] == ["c", "d"]
     assert found[0].checkpoint is not None
     assert found[1].checkpoint is None
@@ -57,11 +57,11 @@ def test_predecessors_older_than_one_that_still_drains_are_left_to_that_one(tmp_
     writers = [Writer(tmp_path, name) for name in "abc"]
     writers[0].die()
     writers[2].die()
-    found = predecessors(tmp_path, "w0", own="d")
+    found = predecessors(tmp_path, "w0".__eq__, own="d")
     assert [each.incarnation.name for each in found] == ["c"]
     write_checkpoint(writers[1].directory, Checkpoint("b", Position(0, 0), ("a",)))
     writers[1].die()
-    found = predecessors(tmp_path, "w0", own="d")
+    found = predecessors(tmp_path, "w0".__eq__, own="d")
     assert [each.incarnation.name for each in found] == ["b", "c"]
 
 
@@ -75,7 +75,7 @@ def test_tail_is_what_the_checkpoint_does_not_count(tmp_path):
     writer.die()
     with segment_path(writer.directory, 2).open("ab") as file:
         file.write(frame(b"\xc1") + frame(msgspec.msgpack.encode({"t": "zz"})))
-    (predecessor,) = predecessors(tmp_path, "w0", own="b")
+    (predecessor,) = predecessors(tmp_path, "w0".__eq__, own="b")
     losses: Counter[str] = Counter()
     assert list(tail(predecessor, losses)) == [make_close("1"), make_open("2")]
     assert losses == {"undecodable": 1}

@@ -76,7 +76,7 @@ def test_a_run_that_is_forgotten_takes_only_its_own_share_along():
     assert look(state, 2, 4) == {}
     state.note("t", "a", [push("a", "s1", 4)], 130)
     assert look(state, 4) == {}
-    state.end_all()
+    state.expire(1 << 60)
     assert (ended, len(state)) == (["a", "b"], 0)
 
 
@@ -227,7 +227,7 @@ def test_a_run_that_comes_back_after_its_end_goes_on_where_it_was():
     assert (again.step_seq, again.began_us, again.seen_us, again.has_ended) == (4, 1, 5000, True)  # fmt: skip
     assert (again.parent_run_id, again.session_id, again.agent, again.turn_seq) == ("a", "s", "x", 4)  # fmt: skip
     assert look(state, 1) == {}
-    state.end_all()
+    state.expire(1 << 60)
     assert ended == [("b", False), ("b", True), ("b", True)]
 
 

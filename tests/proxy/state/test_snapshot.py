@@ -49,7 +49,7 @@ def test_runs_may_end_and_begin_while_a_snapshot_is_written():
         drive(state.admit(Run("t", str(number), str(number), seen_us=1), [], is_step=True))  # fmt: skip
     writing = pieces(state)
     written = [next(writing)]
-    state.end_all()
+    state.expire(1 << 60)
     drive(state.admit(Run("t", "new", "new", seen_us=1), [], is_step=True))
     written += writing
     other = MemoryState(1000, DAY_US)

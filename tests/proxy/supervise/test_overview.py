@@ -9,12 +9,12 @@ from proxy.control_client import ControlClient, UnreachableError
 from proxy.supervise.children import ChildProcess
 from proxy.supervise.metrics import MetricsOfAll
 from proxy.supervise.overview import Overview
-from proxy.supervise.spec import State
+from proxy.supervise.spec import ChildSpec, State
 
 
 @dataclass
 class Child:
-    """As much of a `ChildProcess` as the overview looks at."""
+    """As much of a `ChildProcess` as the overview looks at; workers are vital."""
 
     name: str
     state: State = State.RUNNING
@@ -24,6 +24,10 @@ class Child:
     pid: int | None = None
     restarts: int = 0
     last_exit: str = ""
+
+    @property
+    def spec(self) -> ChildSpec:
+        return ChildSpec(self.name, (), is_vital=self.name.startswith("w"))
 
     def since_seconds(self) -> float:
         return 1.0
@@ -85,6 +89,15 @@ def test_a_dead_worker_is_unhealthy_and_not_ready():
     whole = overview(Child("w0", State.BACKING_OFF), Child("exporter"))
     assert whole.health() == (False, {"status": "unhealthy", "degraded": ["w0"]})
     assert whole.ready()[0] is False
+
+
+def test_one_worker_of_several_is_enough_and_each_that_fails_is_named():
+    dead = Child("w1", State.BACKING_OFF)
+    whole = overview(Child("w0"), dead, Child("exporter"))
+    assert whole.health() == (True, {"status": "ok", "degraded": ["w1"]})
+    assert whole.ready()[0] is True
+    whole = overview(Child("w0", healthy=False), dead, Child("exporter"))
+    assert whole.health()[1] == {"status": "unhealthy", "degraded": ["w0", "w1"]}
 
 
 def test_a_drain_is_healthy_and_not_ready():

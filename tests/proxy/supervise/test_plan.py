@@ -18,6 +18,14 @@ from proxy.supervise.plan import Mode, children
 def test_the_vital_child_comes_first(mode: Mode, names: list[str]):
     specs = children(mode, Settings(), "", 7)
     assert [spec.name for spec in specs] == names
+    assert [spec.is_vital for spec in specs] == [True, *[False] * (len(names) - 1)]
+
+
+def test_each_worker_gets_the_same_port_and_a_name_of_its_own():
+    specs = children(Mode.PROXY, Settings(workers=3, state="redis://h"), "", 7)
+    assert [spec.name for spec in specs] == ["w0", "w1", "w2"]
+    assert [spec.argv[-3] for spec in specs] == ["w0", "w1", "w2"]
+    assert {(spec.pass_fds, spec.is_vital) for spec in specs} == {((7,), True)}
 
 
 @pytest.mark.parametrize("url", ["", "http://clickhouse:8123"])

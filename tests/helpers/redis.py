@@ -1,0 +1,105 @@
+"""Redis for tests: a real server where there is one, and one in this process that runs the same scripts."""
+
+import subprocess
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from fakeredis import TcpFakeServer
+
+from proxy.identify.facts import Run
+from proxy.state import State
+from proxy.state.circuit import Pauses
+from proxy.state.redis_line import Patience
+from proxy.state.redis_place import place_of
+from proxy.state.redis_state import RedisState, redis_state
+from proxy.state.totals import NOTHING, Totals
+from tests.helpers.runs.tracking import DAY_US, SEED
+
+PATIENCE_SECONDS = 10.0
+SOON = Pauses(0.02, 0.05)
+LONG = Patience(wait_seconds=5.0)
+"""For tests that are not about time: the machine may be busy."""
+
+
+class RedisServer:
+    """A redis-server of one test, which may be killed and started again; it keeps nothing on disk."""
+
+    def __init__(self, program: str, folder: Path, *options: str) -> None:
+        self._folder = folder
+        self._command = [program, "--port", "0", "--save", "", "--appendonly", "no", "--dir", str(folder),
+                         "--unixsocket", str(folder / "redis.sock"), *options]  # fmt: skip
+        self.url = f"unix://{folder}/redis.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        log = (self._folder / "redis.log").open("ab")
+        with log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while b"ready to accept" not in (self._folder / "redis.log").read_bytes():
+            assert time.monotonic() < deadline, "redis-server did not start"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it by its id; the socket's file stays, as after a crash."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+            (self._folder / "redis.log").unlink()
+
+
+@contextmanager
+def real_redis(program: str, folder: Path, *options: str) -> Iterator[RedisServer]:
+    server = RedisServer(program, folder, *options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def fake_redis() -> Iterator[str]:
+    """Give the URL of a server in this process."""
+    server = TcpFakeServer(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})  # fmt: skip
+    thread.start()
+    try:
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@asynccontextmanager
+async def joined(url: str, max_runs: int = 100_000, idle_us: int = DAY_US, patience: Patience = LONG,
+                 ended: Callable[[Run, Totals], None] = lambda run, totals: None) -> AsyncIterator[RedisState]:  # fmt: skip
+    """Give one replica's keeper, connected."""
+    state = redis_state(SEED, place_of(url), max_runs, idle_us, ended, patience, SOON)
+    await state.open()
+    try:
+        assert await state.line.connected(PATIENCE_SECONDS)
+        yield state
+    finally:
+        await state.close()
+
+
+class Ends:
+    """Takes the ends of runs, and gives each once."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[Run, Totals]] = []
+
+    def __call__(self, run: Run, totals: Totals = NOTHING) -> None:
+        self._found.append((run, totals))
+
+    async def of(self, state: State, now_us: int) -> list[tuple[Run, Totals]]:
+        """Let runs end; give those that have ended since the last time."""
+        await state.expired(now_us)
+        found, self._found = self._found, []
+        return found
