@@ -54,13 +54,18 @@ def environment(name: str) -> Path:
     return ROOT / ".venv-agents" / name / "bin" / "python"
 
 
+def command(venv: str, script: str, api: str, mode: str) -> list[str]:
+    """Give the command line of an agent."""
+    arguments = [str(SCRIPTS / f"{script}.py"), *([api] if api else []), mode]
+    return [str(environment(venv)), *arguments]
+
+
 def run(
     venv: str, script: str, api: str, mode: str, place: Path, pointed: Mapping[str, str]
 ) -> None:
     """Run an agent to its end; `pointed` are the variables that say where its provider is."""
-    arguments = [str(SCRIPTS / f"{script}.py"), *([api] if api else []), mode]
     ended = subprocess.run(
-        [str(environment(venv)), *arguments],
+        command(venv, script, api, mode),
         cwd=place,
         env={**os.environ, **QUIET, **pointed, "HOME": str(place)},
         capture_output=True,
