@@ -26,7 +26,14 @@ class RunRow(msgspec.Struct, frozen=True):
     tenant: str
     run: str
     agent: str
+    """Who made its first call; another one may have taken over."""
     agent_version: str
+    agent_source: str
+    agents: int
+    session: str
+    root: str
+    parent: str
+    children: tuple[str, ...]
     source: str
     """The least certain rung that joined a call to it; empty for a run without calls."""
     started: datetime
@@ -35,13 +42,16 @@ class RunRow(msgspec.Struct, frozen=True):
     outcome_source: str
     """`reported` or `inferred`."""
     outcome_reason: str
+    last_error: str
+    """How its last call failed; empty where that went well."""
     steps: int
     attempts: int
     retried_steps: int
     tool_calls: int
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    """`None` where nobody said or estimated any, as of the next two."""
+    cached_tokens: int | None
+    output_tokens: int | None
     estimated_rows: int
     usd: Decimal | None
     assumed_rows: int
@@ -67,6 +77,9 @@ class AttemptRow(msgspec.Struct, frozen=True):
     is_step: bool
     kind: str
     step_name: str
+    agent: str
+    source: str
+    """The rung that joined it to the run."""
     route: str
     model: str
     outcome: str
@@ -127,6 +140,7 @@ def runs(
     *,
     since_seconds: int = 0,
     agent: str = "",
+    session: str = "",
     run: str = "",
     max_runs: int = 50,
 ) -> list[RunRow]:
@@ -134,6 +148,7 @@ def runs(
     asked = {
         "since_seconds": str(since_seconds),
         "agent": agent,
+        "session": session,
         "run": run,
         "max_runs": str(max_runs),
     }

@@ -32,6 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--agent", default="", metavar="A", help="of this agent only")
     parser.add_argument(
+        "--session",
+        default="",
+        metavar="S",
+        help="of this session only (tacho show RUN says which a run is in)",
+    )
+    parser.add_argument(
         "--limit",
         type=limit,
         default=20,
@@ -70,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
                 store,
                 since_seconds=arguments.since,
                 agent=arguments.agent,
+                session=arguments.session,
                 max_runs=arguments.limit,
             )
     except questions.NoAnswerError:
@@ -82,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print(rows)
     else:
         of = f" of the agent {arguments.agent}" if arguments.agent else ""
+        of += f" in the session {arguments.session}" if arguments.session else ""
         complain(
             f"no run{of} in this time; make one with: tacho run -- python agent.py, or look further back with --since 4w"
         )

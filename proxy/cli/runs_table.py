@@ -5,11 +5,13 @@ What lives here: from rows to lines of text, pure. What does not: asking for the
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise, starmap, takewhile
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from proxy.cli.figures import (
+    UNKNOWN,
     counted,
     dollars,
     duration,
@@ -20,21 +22,26 @@ from proxy.cli.figures import (
 )
 from proxy.cli.questions import RunRow
 
-_FIXED = (("outcome", 10), ("ago", 6), ("took", 6), ("steps", 6), ("in", 6), ("out", 6), ("cost", 9))  # fmt: skip
+_OUTCOME = (("outcome", 10), ("ago", 6), ("took", 6), ("steps", 6))
+_TOKENS = (("in", 6), ("out", 6))
+_COST = (("cost", 9),)
 _WIDE = (("tools", 5), ("joined by", 12))
-"""Shown where there is room."""
-_ROOM = 110
+_ROOM_FOR_TOKENS, _ROOM = 96, 110
+"""Widths from which on these columns are shown; a name that can be read is worth more than a count of tokens."""
+_SHORTEST_ID, _SHORTEST_AGENT = 9, 8
+_CHILD = "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS} "
 _LEFT = frozenset({"run", "agent", "outcome", "joined by"})
 _STYLES = {"success": "green", "failure": "red", "capped": "red", "open": "cyan"}
 
 
 def table(rows: Sequence[RunRow], width: int, now: datetime) -> Iterator[Text]:
     """Give the lines, newest first as the rows are."""
-    fixed = (*_FIXED, *(_WIDE if width >= _ROOM else ()))
+    counts = _TOKENS if width >= _ROOM_FOR_TOKENS else ()
+    fixed = (*_OUTCOME, *counts, *_COST, *(_WIDE if width >= _ROOM else ()))
     left = max(20, width - sum(size + 1 for _, size in fixed) - 1)
-    ids, agents = [printable(row.run) for row in rows], [row.agent for row in rows]
-    for_agents = min(max(map(cell_len, agents)), left * 2 // 5)
-    ids = short_ids(ids, left - max(for_agents, len("agent")))
+    for_agents = max(len("agent"), *(cell_len(_agent(row)) for row in rows))
+    ids = [printable(row.run) for row in rows]
+    ids = short_ids(ids, left - for_agents, left - _SHORTEST_AGENT)
     run_width = max(len("run"), *map(cell_len, ids))
     columns = (("run", run_width), ("agent", left - run_width), *fixed)
     names = [fitted(name, size, right=name not in _LEFT) for name, size in columns]
@@ -43,7 +50,7 @@ def table(rows: Sequence[RunRow], width: int, now: datetime) -> Iterator[Text]:
         cells = _cells(row, shown, now)
         text = Text(no_wrap=True)
         for name, size in columns:
-            style = _STYLES.get(row.outcome, "") if name == "outcome" else ""
+            style = _style(row) if name == "outcome" else ""
             cell = fitted(cells[name], size, right=name not in _LEFT)
             text.append(cell + " ", style)
         text.rstrip()
@@ -51,34 +58,63 @@ def table(rows: Sequence[RunRow], width: int, now: datetime) -> Iterator[Text]:
     yield from _legend(rows)
 
 
-def short_ids(ids: Sequence[str], room: int) -> list[str]:
-    """Cut ids to the room that there is; what is cut ends in an ellipsis, which `tacho show` passes over."""
-    return [fitted(each, room).rstrip() for each in ids]
+def short_ids(ids: Sequence[str], room: int, most: int) -> list[str]:
+    """Cut ids to the room that there is, or to more (`most` at most) where two would look the same.
+
+    What is cut ends in an ellipsis, which `tacho show` passes over.
+    """
+    same = max(starmap(_same, pairwise(sorted(set(ids)))), default=0)
+    size = min(max(room, _SHORTEST_ID, same + 2), most)
+    return [fitted(each, size).rstrip() for each in ids]
+
+
+def _same(one: str, other: str) -> int:
+    """Count the characters with which both begin."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))))  # fmt: skip
+
+
+def _agent(row: RunRow) -> str:
+    more = f" +{row.agents - 1}" if row.agents > 1 else ""
+    return (_CHILD if row.parent else "") + (printable(row.agent) or UNKNOWN) + more
 
 
 def _cells(row: RunRow, shown: str, now: datetime) -> dict[str, str]:
     retries = row.attempts - row.steps
-    called = bool(row.source)
-    reported = "" if row.outcome_source == "reported" or row.outcome == "open" else "?"
     return {
         "run": shown,
-        "agent": printable(row.agent) or "-",
-        "outcome": row.outcome + reported,
+        "agent": _agent(row),
+        "outcome": row.outcome + _mark(row),
         "ago": span(max(0.0, (now - row.started).total_seconds())),
         "took": span(row.seconds),
         "steps": f"{row.steps}+{retries}" if retries > 0 else str(row.steps),
-        "tools": str(row.tool_calls),
-        "in": tokens(row.input_tokens) if called else "-",
-        "out": tokens(row.output_tokens) if called else "-",
+        "tools": str(row.tool_calls or UNKNOWN),
+        "in": tokens(row.input_tokens),
+        "out": tokens(row.output_tokens),
         "cost": dollars(row.usd, is_exact=row.is_exact),
-        "joined by": row.source or "-",
+        "joined by": row.source or UNKNOWN,
     }
+
+
+def _style(row: RunRow) -> str:
+    return "yellow" if _mark(row) == "!" else _STYLES.get(row.outcome, "")
+
+
+def _mark(row: RunRow) -> str:
+    if row.outcome == "open":
+        return "!" if row.last_error else ""
+    return "" if row.outcome_source == "reported" else "?"
 
 
 def _legend(rows: Sequence[RunRow]) -> Iterator[Text]:
     said = []
     if any(row.outcome_source == "inferred" and row.outcome != "open" for row in rows):
         said.append("? inferred, since nobody reported")
+    if any(_mark(row) == "!" for row in rows):
+        said.append("! its last call failed")
+    if any(row.parent for row in rows):
+        said.append(f"{_CHILD}begun by another run")
+    if any(row.agents > 1 for row in rows):
+        said.append("+ more agents took over")
     if any(row.attempts > row.steps for row in rows):
         said.append("steps+retries")
     if any(row.usd is not None and not row.is_exact for row in rows):

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from proxy.cli import questions
     from proxy.cli.open_store import open_store
 
-    wanted = arguments.run.removesuffix("…")
+    wanted = arguments.run.removesuffix("…").removesuffix("~")
     if not wanted:
         complain("which run? list them with: tacho runs")
         return 2
@@ -83,7 +83,8 @@ def _choose(wanted: str, found: "list[RunRow]") -> "RunRow | None":
 
 def _print(run: "RunRow", rows: "list[AttemptRow]") -> None:
     from proxy.cli.rendering import Terminal
-    from proxy.cli.waterfall import header, waterfall
+    from proxy.cli.run_header import header
+    from proxy.cli.waterfall import waterfall
 
     terminal = Terminal()
     terminal.print(header(run, rows))

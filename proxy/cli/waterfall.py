@@ -1,6 +1,7 @@
 """One run as a waterfall: a line for each step, its attempts below it where there are several, all on one time axis.
 
-What lives here: from rows to lines of text, pure. What does not: asking for the rows (`questions.py`), printing (`show.py`).
+What lives here: from rows to lines of text, pure. What does not: what the run was as a whole (`run_header.py`), asking for the rows
+(`questions.py`), printing (`show.py`).
 """
 
 import math
@@ -9,18 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from proxy.cli.figures import (
-    counted,
     dollars,
-    duration,
     fitted,
     printable,
     span,
     tokens,
 )
-from proxy.cli.questions import AttemptRow, RunRow
+from proxy.cli.questions import AttemptRow
 
 WAITING, WORKING = "░", "█"
 _SHORT = {
@@ -75,40 +75,16 @@ class Line:
     style: str = ""
 
 
-def header(run: RunRow, rows: Sequence[AttemptRow]) -> Iterator[Text]:
-    """Say what the run was as a whole."""
-    yield Text.assemble(
-        ("run ", "dim"),
-        (printable(run.run), "bold"),
-        f" · {printable(run.agent) or 'no agent named'} · ",
-        (f"{run.outcome}", _style(run.outcome)),
-        f" ({run.outcome_source}{', ' + printable(run.outcome_reason) if run.outcome_reason else ''})",
-    )
-    work = [counted(run.steps, "step"), counted(run.attempts, "attempt")]
-    if run.tool_calls:
-        work.append(counted(run.tool_calls, "tool call"))
-    cached = f" ({tokens(run.cached_tokens)} cached)" if run.cached_tokens else ""
-    yield Text(
-        f"{', '.join(work)} · {duration(run.seconds)} · {tokens(run.input_tokens)} tokens in{cached}, "
-        f"{tokens(run.output_tokens)} out · {dollars(run.usd, is_exact=run.is_exact)}"
-    )
-    models = Counter(printable(row.model) for row in rows if row.model)
-    said = [f"began {run.started:%Y-%m-%d %H:%M:%S} UTC"]
-    if models:
-        said.append(
-            "models " + ", ".join(f"{model} ({n})" for model, n in models.most_common())
-        )
-    said.append(f"calls joined by {run.source or 'nothing'}")
-    yield Text(" · ".join(said), style="dim")
-
-
 def waterfall(rows: Sequence[AttemptRow], width: int) -> Iterator[Text]:
     """Give the lines of a run's attempts, in their order."""
     columns = Columns.within(width)
     total = max((row.end_seconds for row in rows), default=0.0)
     yield _headings(columns)
+    before = None
     for attempts in _steps(rows):
         first = attempts[0]
+        yield from _parted(before, first, width)
+        before = first
         number = str(first.step_seq or "") if first.is_step else ""
         if len(attempts) == 1:
             yield _cut(_of_attempt(first, number, _name(first)), columns, total)
@@ -121,6 +97,20 @@ def waterfall(rows: Sequence[AttemptRow], width: int) -> Iterator[Text]:
             yield _cut(_of_attempt(row, "", name), columns, total)
             yield from _details(row, width)
     yield from _legend(rows)
+
+
+def _parted(before: AttemptRow | None, row: AttemptRow, width: int) -> Iterator[Text]:
+    """Say where the user spoke again, and where another agent took over."""
+    if before is None:
+        return
+    said = []
+    if before.turn_seq and row.turn_seq and row.turn_seq > before.turn_seq:
+        said.append(f"turn {row.turn_seq}")
+    if row.agent not in ("", before.agent):
+        said.append(printable(row.agent))
+    if said:
+        line = f"    {' · '.join(said)} "
+        yield Text(fitted(line + "─" * (width - cell_len(line)), width), style="dim", no_wrap=True)  # fmt: skip
 
 
 def _steps(rows: Sequence[AttemptRow]) -> list[list[AttemptRow]]:
@@ -273,9 +263,3 @@ def _legend(rows: Sequence[AttemptRow]) -> Iterator[Text]:
         said.append("without a number: not work (model lists, token counts)")
     if said:
         yield Text(" · ".join(said), style="dim")
-
-
-def _style(outcome: str) -> str:
-    return {"success": "green", "failure": "red", "capped": "red"}.get(
-        outcome, "yellow"
-    )

@@ -69,6 +69,11 @@ def told(name: str, run: str, outcome: str, seconds: float, **changes: Any) -> E
     return msgspec.structs.replace(row, **changes)
 
 
+def ended(run: str, outcome: str, seconds: float) -> EventRow:
+    """Give what the proxy says when a run ends."""
+    return told("end", run, outcome, 0, ts=at(seconds, NOW), type="run_end", source="new")  # fmt: skip
+
+
 def steps() -> list[StepRow]:
     nothing: dict[str, Any] = {"tok_input": None, "tok_cache_read": None, "tok_output": None, "usage_source": "none",
                                "cost_usd": None, "cost_source": "none"}  # fmt: skip
@@ -88,6 +93,13 @@ def steps() -> list[StepRow]:
         step("refused", "one", 0, outcome="blocked", **nothing),
         step("left", "one", 0, outcome="client_abort"),
         step("live", "one", -5, NOW),
+        step("again", "one", -9, NOW, agent="finder", agent_source="prompt", session_id="s1"),
+        step("again", "two", -5, NOW, agent="writer", **FAILURE, **nothing),
+        step("stopped", "one", -9, NOW, **FAILURE, **nothing),
+        step("went-on", "one", -9, NOW),
+        step("went-on", "two", -5, NOW),
+        step("branch", "one", -9, NOW, parent_run_id="whole", root_run_id="whole", run_source="unmatched"),
+        step("branch-2", "one", -9, NOW, parent_run_id="whole", root_run_id="whole"),
         step("guessed", "one", 0, usage_source="estimated", cost_source="assumed"),
         step("unpriced", "one", 0, cost_usd=None, cost_source="unpriced"),
         step("by-response", "one", 0, response_id="resp_2"),
@@ -109,6 +121,9 @@ def events() -> list[EventRow]:
         told("e", "twin", "success", 10, tenant="other"),
         told("e", "idle", "success", 10, agent="sleeper"),
         told("e", "failed", "success", 10, type="cap"),
+        ended("stopped", "failure", -1),
+        ended("went-on", "ended", -6),
+        ended("late", "ended", 1800),
     ]
 
 
@@ -140,7 +155,7 @@ def ask(rows: StoreProcess, name: str, **parameters: str) -> list[dict[str, Any]
 
 
 def runs(rows: StoreProcess, **changes: str) -> dict[tuple[str, str], dict[str, Any]]:
-    asked = {"since_seconds": "86400", "agent": "", "run": "", "max_runs": "50"}
+    asked = {"since_seconds": "86400", "agent": "", "session": "", "run": "", "max_runs": "50"}  # fmt: skip
     found = ask(rows, "runs", **(asked | changes))
     return {(row["tenant"], row["run"]): row for row in found}
 
@@ -169,6 +184,9 @@ OUTCOMES = {
     "refused": ("failure", "inferred", ""),
     "left": ("abandoned", "inferred", ""),
     "live": ("open", "inferred", ""),
+    "again": ("open", "inferred", ""),
+    "stopped": ("failure", "inferred", ""),
+    "went-on": ("open", "inferred", ""),
     "twin": ("ended", "inferred", ""),
 }
 
@@ -180,6 +198,24 @@ def test_outcomes_are_reported_or_inferred(
     found = runs(rows)["acme", run]
     said = (found["outcome"], found["outcome_source"], found["outcome_reason"])
     assert said == expected
+
+
+def test_a_run_is_its_first_agents_and_says_how_its_last_call_failed(
+    rows: StoreProcess,
+):
+    run = runs(rows)["acme", "again"]
+    assert (run["agent"], run["agent_source"], run["agents"]) == ("finder", "prompt", 2)
+    assert run["last_error"] == "overloaded"
+    assert [found["run"] for found in runs(rows, session="s1").values()] == ["again"]
+    assert runs(rows)["acme", "recovered"]["last_error"] == ""
+
+
+def test_a_run_knows_its_parent_and_its_children(rows: StoreProcess):
+    found = runs(rows)
+    assert found["acme", "whole"]["children"] == ["branch", "branch-2"]
+    branch = found["acme", "branch"]
+    assert (branch["parent"], branch["root"], branch["source"]) == ("whole", "whole", "unmatched")  # fmt: skip
+    assert branch["children"] == []
 
 
 def test_a_run_belongs_to_its_tenant(rows: StoreProcess):
@@ -211,12 +247,14 @@ def test_parameters_narrow_the_list(rows: StoreProcess):
     assert ("acme", "old") in runs(rows, since_seconds="0")
     assert {run for _, run in runs(rows, run="re")} == {"recovered", "refused"}
     assert {run for _, run in runs(rows, agent="sleeper")} == {"idle"}
+    assert {run for _, run in runs(rows, agent="writer")} == {"again"}
     assert len(runs(rows, max_runs="3")) == 3
     assert not [run for _, run in runs(rows) if not run]
 
 
 def test_the_latest_come_first_and_a_whole_id_before_all(rows: StoreProcess):
-    assert next(iter(runs(rows))) == ("acme", "live")
+    first = [run for _, run in runs(rows)][:3]
+    assert sorted(first) == ["again", "live", "went-on"]
     assert next(iter(runs(rows, run="whole"))) == ("acme", "whole")
 
 

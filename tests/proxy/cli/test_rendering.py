@@ -46,7 +46,7 @@ def test_a_terminal_without_unicode_gets_plain_characters(
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     Terminal().print([Text("░█ ✗ a · b…")])
-    assert raw.getvalue() == b".# x a - b.\n"
+    assert raw.getvalue() == b".# x a | b~\n"
 
 
 def test_json_has_money_as_numbers(capsys: pytest.CaptureFixture[str]):

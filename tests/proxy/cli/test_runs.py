@@ -33,9 +33,10 @@ def test_runs_are_listed(server: FakeStore, capsys: pytest.CaptureFixture[str]):
 
 
 def test_options_narrow_the_question(server: FakeStore):
-    assert main(["runs", "--since", "1h", "--agent", "booker", "--limit", "3"]) == 0
+    asked = ["--since", "1h", "--agent", "booker", "--session", "s1", "--limit", "3"]
+    assert main(["runs", *asked]) == 0
     path = server.asked[0].path
-    assert "param_since_seconds=3600&param_agent=booker" in path
+    assert "param_since_seconds=3600&param_agent=booker&param_session=s1" in path
     assert "param_max_runs=3" in path
 
 
@@ -49,10 +50,10 @@ def test_nothing_to_list_says_what_to_do(
     server: FakeStore, capsys: pytest.CaptureFixture[str]
 ):
     server.answer = (200, b"")
-    assert main(["runs", "--agent", "booker"]) == 0
+    assert main(["runs", "--agent", "booker", "--session", "s1"]) == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert "no run of the agent booker" in said.err
+    assert "no run of the agent booker in the session s1" in said.err
     assert "tacho run -- " in said.err
     assert main(["runs", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []

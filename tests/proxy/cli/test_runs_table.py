@@ -21,8 +21,11 @@ def some_runs() -> list[RunRow]:
         run_row("01a2044a00947637a0e8f7365ddb8363", agent="a-very-long-name-of-an-agent-that-goes-on",
                 outcome="failure", outcome_source="inferred", usd=None),
         run_row("01a2044b00947637a0e8f7365ddb8364", outcome="open", outcome_source="inferred", attempts=3,
-                assumed_rows=1, usd=Decimal("1234.5"), seconds=7400.0),
-        run_row("idle", source="", agent="", seconds=None, steps=0, attempts=0, tool_calls=0, usd=None),
+                assumed_rows=1, usd=Decimal("1234.5"), seconds=7400.0, agents=2),
+        run_row("01a2044b01947637a0e8f7365ddb8365", outcome="open", outcome_source="inferred", attempts=3,
+                parent="01a2044b00947637a0e8f7365ddb8364", last_error="overloaded"),
+        run_row("idle", source="", agent="", seconds=None, steps=0, attempts=0, tool_calls=0, usd=None,
+                input_tokens=None, output_tokens=None),
     ]  # fmt: skip
 
 
@@ -37,9 +40,16 @@ def test_the_picture_is_the_one_that_was_looked_at(width: int):
     assert drawn(width) == expected.splitlines()
 
 
-@pytest.mark.parametrize("width", [80, 109, 110, 200])
+@pytest.mark.parametrize("width", [80, 95, 96, 109, 110, 200])
 def test_no_line_is_wider_than_the_terminal(width: int):
     assert max(cell_len(line) for line in drawn(width)[:-1]) <= width
+
+
+def test_long_ids_that_begin_alike_leave_room_for_agents():
+    rows = [run_row("nightly-" * 12 + each) for each in ("one", "two")]
+    lines = [line.plain for line in table(rows, 80, NOW)]
+    assert max(map(cell_len, lines)) <= 80
+    assert " booker " in lines[1]
 
 
 def test_only_an_inferred_outcome_is_marked():
@@ -47,10 +57,15 @@ def test_only_an_inferred_outcome_is_marked():
     assert "failure?" in text
     assert "success?" not in text
     assert "open?" not in text
+    assert "open!" in text
 
 
-def test_ids_are_cut_to_the_room_that_there_is():
-    assert short_ids(["R1", "a" * 30], 12) == ["R1", "aaaaaaaaaaa…"]
+def test_ids_are_cut_to_the_room_that_there_is_or_so_that_they_differ():
+    assert short_ids(["R1", "a" * 30], 12, 20) == ["R1", "aaaaaaaaaaa…"]
+    alike = ["a" * 14 + each * 9 for each in "bc"]
+    assert short_ids(alike, 3, 20) == ["a" * 14 + "b…", "a" * 14 + "c…"]
+    assert short_ids(alike, 3, 10) == ["aaaaaaaaa…"] * 2
+    assert short_ids(["a" * 30], 3, 20) == ["aaaaaaaa…"]
 
 
 def test_without_anything_to_explain_there_is_no_legend():

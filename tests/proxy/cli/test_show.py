@@ -36,9 +36,10 @@ def test_the_beginning_of_an_id_is_enough(
     assert "param_run=nightly-42" in server.asked[1].path
 
 
-def test_an_id_that_was_cut_in_a_list_is_one(server: FakeStore):
+@pytest.mark.parametrize("cut", ["nightly…", "nightly~"])
+def test_an_id_that_was_cut_in_a_list_is_one(cut: str, server: FakeStore):
     found(server, "nightly-42")
-    assert main(["show", "nightly…"]) == 0
+    assert main(["show", cut]) == 0
     assert "param_run=nightly&" in server.asked[0].path
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from proxy.cli.waterfall import Columns, Line, bar, header, waterfall
+from proxy.cli.run_header import header
+from proxy.cli.waterfall import Columns, Line, bar, waterfall
 from tests.helpers.run_rows import FAILED, attempt_row, long_run, run_row
 
 PICTURES = Path(__file__).parents[2] / "data" / "terminal"
@@ -98,6 +99,14 @@ def test_a_name_cannot_move_the_cursor():
         assert "\r" not in each.plain
 
 
-def test_a_run_without_agent_says_so():
-    first = next(iter(header(run_row(agent=""), [])))
-    assert "no agent named" in first.plain
+def test_a_turn_of_the_user_and_another_agent_are_said_between_steps():
+    rows = [
+        attempt_row("s1", 0, 1),
+        attempt_row("s2", 1, 1, turn_seq=2),
+        attempt_row("s3", 2, 1, turn_seq=2, agent=""),
+        attempt_row("s4", 3, 1, turn_seq=None, agent="b\x1b"),
+    ]
+    lines = [line.plain.strip(" ─") for line in waterfall(rows, 80)]
+    assert lines[2] == "turn 2"
+    assert lines[5] == "b\N{REPLACEMENT CHARACTER}"
+    assert len(lines) == 7
