@@ -124,10 +124,12 @@ def _legend(rows: Sequence[RunRow]) -> Iterator[Text]:
 
 
 def summary(row: RunRow, seconds: float) -> str:
-    """Say in one line what a run took; `seconds` is how long its command ran."""
+    """Say in one line what a run took, as far as that is known; `seconds` is how long its command ran."""
     retries = row.attempts - row.steps
     again = f" + {counted(retries, 'retry', 'retries')}" if retries > 0 else ""
-    return (
-        f"{counted(row.steps, 'step')}{again}, {tokens(row.input_tokens)} tokens in, {tokens(row.output_tokens)} out, "
-        f"{dollars(row.usd, is_exact=row.is_exact)}, {duration(seconds)}"
-    )
+    said = [counted(row.steps, "step") + again]
+    if row.input_tokens is not None:
+        said.append(f"{tokens(row.input_tokens)} tokens in, {tokens(row.output_tokens)} out")  # fmt: skip
+    if row.usd is not None:
+        said.append(dollars(row.usd, is_exact=row.is_exact))
+    return ", ".join([*said, duration(seconds)])

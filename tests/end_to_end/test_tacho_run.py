@@ -153,7 +153,10 @@ def test_runs_lists_them_with_their_outcomes(ran: Ran):
 def test_show_names_each_attempt_and_why_one_failed(ran: Ran):
     said = tacho(ran.stack.product.config, "show", "goo")
     assert said.returncode == 0, said.stderr
-    assert "run good-1 · booker · success (reported, exit status 0)" in said.stdout
+    assert (
+        "run good-1 · booker (named in the URL) · success (reported, exit status 0)"
+        in said.stdout
+    )
     assert "rejected: rate_limited, HTTP 429" in said.stdout
     assert "\x1b" not in said.stdout
     shown = ran.json("show", "good-1")

@@ -40,8 +40,8 @@ Turns = list[str]
 class Talk:
     """One SDK and one of its APIs."""
 
-    make: Callable[[str, bool], Any]
-    """Of the URL (with the route's name at its end), and whether it is async."""
+    make: Callable[..., Any]
+    """Of the URL (with the route's name at its end), whether it is async, and options of the SDK."""
     ask: Callable[[Any, Turns, bool, bool], Awaitable[str]]
     """Of a client, what was said, whether the answer is streamed, whether the client is async; gives the answer."""
 

@@ -77,3 +77,5 @@ def test_the_summary_is_one_line():
         "3 steps + 1 retry, 12.3k tokens in, 940 out, $0.42, 38.2 s"
     )
     assert summary(run_row(steps=1, attempts=1), 1).startswith("1 step, ")
+    nothing = run_row(steps=0, attempts=0, input_tokens=None, output_tokens=None, usd=None)  # fmt: skip
+    assert summary(nothing, 0.138) == "0 steps, 138 ms"
