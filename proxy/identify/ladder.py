@@ -56,7 +56,8 @@ def decide(
     if repeated is not None:
         asked, layer = repeated
         source = named.source if named and named.run_id == asked.run_id else RunSource.CONTINUATION  # fmt: skip
-        before = joined.asked if joined and joined.asked is not asked else None
+        # An equal call that failed, too, is no step before this one: it is for its own client to try again.
+        before = joined.asked if joined and joined.asked and look.strict not in joined.asked.keys else None  # fmt: skip
         return Decision(source, asked.run_id, turn_seq=asked.turn_seq, retry_of=asked, retry_layer=layer,
                         continues=before, evidence=f"tried again ({layer})")  # fmt: skip
     if named is not None:

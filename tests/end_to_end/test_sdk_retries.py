@@ -162,3 +162,20 @@ async def test_what_an_sdk_leaves_to_its_user_is_one_step_when_the_user_asks_aga
     assert await held(proxy, name, is_async, stream, patience=1) == 1
     rows = await rows_of(proxy, 3)
     assert_one_step_and_the_next(rows, faults, "app")
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "anthropic"])
+async def test_equal_conversations_that_fail_at_the_same_time_stay_apart(
+    name, proxy, failing
+):
+    agents = 8
+    failing.faults += [503] * agents
+    async with asyncio.TaskGroup() as group:
+        for _ in range(agents):
+            group.create_task(held(proxy, name, True, False))
+    rows = await rows_of(proxy, 3 * agents)
+    runs: dict[str, list[tuple[int | None, int, str]]] = {}
+    for row in rows:
+        runs.setdefault(row.run_id, []).append((row.step_seq, row.attempt, row.retry_layer))  # fmt: skip
+    whole = [(1, 0, ""), (1, 1, "sdk"), (2, 0, "")]
+    assert [sorted(each) for each in runs.values()] == [whole] * agents
