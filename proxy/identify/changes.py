@@ -136,10 +136,10 @@ def at_admission(
         asked, hints.tenant, look.scope, look.waiting, is_llm,
         items[count - 1] if is_llm and count else None, count < len(items), decision.continues,
     )  # fmt: skip
-    changes = _pushed(asked)
+    changes = pushes(asked)
     before = decision.continues
     if before is not None and not before.continued_by:
-        changes += _pushed(msgspec.structs.replace(before, continued_by=asked.step_id))
+        changes += pushes(msgspec.structs.replace(before, continued_by=asked.step_id))
     if not asked.run_id:
         return call, changes
     link = Link(asked.run_id, asked.turn_seq)
@@ -172,7 +172,7 @@ def of_none(
         brief=len(strays),
         keys=strays,
     )
-    return Call(asked, hints.tenant, 0, (), False, None, False, None), _pushed(asked)
+    return Call(asked, hints.tenant, 0, (), False, None, False, None), pushes(asked)
 
 
 def at_answer(
@@ -186,9 +186,9 @@ def at_answer(
     if answer.response_id and call.is_llm and state == "done":
         response = response_key(seed, call.tenant, answer.response_id)
         asked = msgspec.structs.replace(asked, keys=(*asked.keys, response))
-    changes += _pushed(asked)
+    changes += pushes(asked)
     if state != "done" and before is not None and not before.continued_by:
-        changes += _pushed(before)  # another one may go on from there
+        changes += pushes(before)  # another one may go on from there
     if not call.is_llm or not asked.run_id:
         return changes
     link, item = Link(asked.run_id, asked.turn_seq), answer.item
@@ -205,7 +205,7 @@ def at_answer(
     return changes
 
 
-def _pushed(asked: Asked) -> list[Change]:
+def pushes(asked: Asked) -> list[Change]:
     shelves = [Shelf.BRIEF] * asked.brief + [Shelf.CHAIN] * len(asked.keys)
     return [Push(each, shelf, asked) for each, shelf in zip(asked.keys, shelves, strict=False)]  # fmt: skip
 

@@ -13,6 +13,7 @@ import msgspec
 
 from proxy.identify.changes import Change, Lead, Push, Shelf, Wait
 from proxy.identify.facts import (
+    Asked,
     Calls,
     Fact,
     Link,
@@ -180,6 +181,12 @@ class MemoryState:
         live = self._runs.get(place)
         return None if live is None else (live, self._own(live))
 
+    def call(self, where: int, step_id: str) -> Asked | None:
+        """Give the call of a step that stands under a key; `None` where there is none."""
+        fact = self._facts.get(where)
+        asked = fact.asked if isinstance(fact, Calls) else ()
+        return next((each for each in asked if each.step_id == step_id), None)
+
     def shared(self) -> list[tuple[int, Session | Waiting]]:
         """Give what belongs to no one run."""
         return list(self._shared.items())
@@ -257,12 +264,16 @@ class MemoryState:
 
     def _apply(self, live: Live, changes: Sequence[Change]) -> None:
         facts, shared = self._facts, self._shared
+        alone = Calls()
         for change in changes:
             where = change.key
             if isinstance(change, Push):
                 owner = self._runs.get((live.run.tenant, change.asked.run_id))
                 if owner is not None:  # a branch writes into its parent's, too
-                    facts[where] = with_asked(facts.get(where), change.asked)
+                    fact = with_asked(facts.get(where), change.asked)
+                    # A call that nobody else's resembles is one value, under however many keys.
+                    alone = alone if alone.asked == fact.asked else fact
+                    facts[where] = alone
                     self._shelve(owner, change.shelf, where)
             elif isinstance(change, Lead):
                 facts[where] = with_link(facts.get(where), change.link)

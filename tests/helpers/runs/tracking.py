@@ -9,7 +9,7 @@ import xxhash
 
 from proxy.identify import changes, echo, growth
 from proxy.identify.conversation import Conversation, Conversations, written
-from proxy.identify.facts import Run
+from proxy.identify.facts import Calls, Run
 from proxy.identify.items import Call, answer_item
 from proxy.identify.ladder import Decision, decide
 from proxy.identify.lookup import Hints, lookup
@@ -45,6 +45,15 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
 def report(*said: Any) -> None:
     """Show figures to who runs the test with `-s`."""
     sys.stdout.write(" ".join(map(str, said)) + "\n")
+
+
+def content(state: MemoryState) -> object:
+    """Give all but the order in which two runs said the same."""
+    facts = {
+        where: frozenset(fact.asked) if isinstance(fact, Calls) else fact
+        for where, fact in state._facts.items()
+    }
+    return list(state.runs()), facts, dict(state._shared), state.strays.all()
 
 
 class Tracker:

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from proxy.identify.changes import Lead, Push, Shelf
-from proxy.identify.facts import Asked, Calls, Link, Run
+from proxy.identify.facts import Asked, Link, Run
 from proxy.state.memory import MemoryState
 from proxy.state.snapshot import pieces, restore
 from tests.helpers.runs.generated import interleaved
-from tests.helpers.runs.tracking import DAY_US, Tracker, drive
+from tests.helpers.runs.tracking import DAY_US, Tracker, content, drive
 
 
 def tracked(runs: int, steps: int) -> Tracker:
@@ -17,15 +17,6 @@ def tracked(runs: int, steps: int) -> Tracker:
         begun = tracker.begin(made.body, now)
         tracker.end(begun, now, made.state, made.text, made.calls, made.response_id)
     return tracker
-
-
-def content(state: MemoryState) -> object:
-    """Give all but the order in which two runs said the same."""
-    facts = {
-        where: frozenset(fact.asked) if isinstance(fact, Calls) else fact
-        for where, fact in state._facts.items()
-    }
-    return list(state.runs()), facts, dict(state._shared), state.strays.all()
 
 
 def test_a_snapshot_holds_all_and_taking_it_over_twice_changes_nothing():
