@@ -159,3 +159,10 @@ def test_the_end_of_a_run_waits_for_its_calls_and_for_what_is_reported_meanwhile
     heir.call()
     (event,) = heir.book.events(2)
     assert (event.reason, json.loads(event.detail)["attempts"]) == ("success", 2)
+
+
+def test_a_run_that_ended_before_it_began_took_no_time_and_is_counted():
+    bench = Bench()
+    event = bench.over(replace(RUN, began_us=10 * SECOND))
+    assert json.loads(event.detail)["duration_us"] == 0
+    assert counted(bench.registry, "tacho_dropped_total") == {("clock_skew",): 1}

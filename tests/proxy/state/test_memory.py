@@ -240,3 +240,11 @@ def test_a_clock_that_goes_back_keeps_no_run_alive_for_ever():
     assert [run.seen_us for run in state.runs()] == [50, 50, 50]
     state.expire(170)
     assert ended == ["a", "b", "c"]
+
+
+def test_a_clock_that_goes_back_leaves_runs_of_its_present_as_they_are():
+    state = MemoryState(10, 100)
+    admit(state, run_of("a", 10_000))
+    state.observe(run_of("c", 50), [])
+    state.expire(60)
+    assert [run.seen_us for run in state.runs()] == [60, 50]
