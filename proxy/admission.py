@@ -18,7 +18,7 @@ from proxy.identify.explicit import Explicit, read_explicit
 from proxy.identify.harness import read_harness
 from proxy.identify.hashing import digest, key, utf8
 from proxy.identify.lookup import Hints
-from proxy.identify.prompts import AgentNames, Prompts, prompt_hash
+from proxy.identify.prompts import AgentNames, PromptHashes, Prompts
 from proxy.identify.step_names import StepNames
 from proxy.identify.tracing import TraceParent, read_traceparent, span_id_of
 from proxy.identify.who import Who, who
@@ -114,6 +114,7 @@ class Identifier:
         self._seed = installation.seed
         self._steps = StepNames()
         self._agents = AgentNames({})
+        self._hashes = PromptHashes(self._seed)
         self._prompts = prompts or Prompts()
         self._new_id = new_id
         self._count_ignored = count_ignored
@@ -174,7 +175,7 @@ class Identifier:
         if said is None:
             return None
         names.conversation = said
-        names.prompt = prompt_hash(said.system, said.tools, self._seed)
+        names.prompt = self._hashes.hash(said.system, said.tools)
         if names.prompt is None:
             return None
         tenant, agent, _ = names.who

@@ -1,73 +1,40 @@
 """What a request to a model carries of its conversation, in one form for all families.
 
-What lives here: where messages, system prompt and tool definitions stand in a request, and remembering messages that were read before.
-What does not: which run that makes it (`ladder.py`), one message (`messages.py`).
+What lives here: reading what was said, and remembering messages and definitions of tools that were read before. What does not: which
+run that makes it (`ladder.py`), one message (`messages.py`), where all that stands in a request (`request.py`).
 
-All families are read by the same few members, since no two of them use one name for different things. Messages are hashed as they
-stood on the wire first: one that was seen before is not looked into again, so that a long history costs a look-up a message.
+Messages are hashed as they stood on the wire first: one that was seen before is not looked into again, so that a long history costs a
+look-up a message.
 """
 
-from collections import OrderedDict
 from collections.abc import Generator
-from typing import Any
 
 import msgspec
 import xxhash
 
+from proxy.identify import request
 from proxy.identify.items import Item, joined, user_item
+from proxy.identify.known import Known
 from proxy.identify.messages import items_of, lenient_get, system_text, texts_of
+from proxy.identify.request import AnyRequest
+from proxy.identify.tools import tool_names
 from proxy.meter import lenient
 
 MAX_ITEMS = 5000
 """Of a longer conversation only the newest are looked at."""
 SYSTEM_CHARS = 64_000
-MAX_TOOLS = 500
 ID_CHARS = 256
 TEXT_BYTES = 64 << 10
 """Of larger requests no text is kept for `echo.py` and `growth.py`."""
-DENSE_BYTES = 1 << 20
-DENSE_SHARE = 20
-"""A large message of which one byte in so many is a comma would hold up the event loop: it is hashed as it stands, its ids are not seen."""
-MESSAGE_COSTS = 2000
+MESSAGE_COSTS = 4000
 """A message takes as long as so many bytes of text."""
 SLICE_BYTES = 1 << 20
 """After so much work the event loop gets its turn."""
-CACHED_MESSAGES = 10_000
-"""Some 5 MB."""
-
-
-class _Request(msgspec.Struct):
-    messages: msgspec.Raw = msgspec.Raw()
-    input: msgspec.Raw = msgspec.Raw()
-    contents: msgspec.Raw = msgspec.Raw()
-    chat_history: msgspec.Raw = msgspec.Raw()
-    message: msgspec.Raw = msgspec.Raw()
-    prompt: msgspec.Raw = msgspec.Raw()
-    inputText: msgspec.Raw = msgspec.Raw()  # noqa: N815
-    tool_results: msgspec.Raw = msgspec.Raw()
-    system: msgspec.Raw = msgspec.Raw()
-    instructions: msgspec.Raw = msgspec.Raw()
-    preamble: msgspec.Raw = msgspec.Raw()
-    system_instruction: msgspec.Raw = msgspec.Raw()
-    systemInstruction: msgspec.Raw = msgspec.Raw()  # noqa: N815
-    tools: msgspec.Raw = msgspec.Raw()
-    functions: msgspec.Raw = msgspec.Raw()
-    toolConfig: msgspec.Raw = msgspec.Raw()  # noqa: N815
-    previous_response_id: msgspec.Raw = msgspec.Raw()
-    previous_interaction_id: msgspec.Raw = msgspec.Raw()
-    conversation: msgspec.Raw = msgspec.Raw()
-    metadata: msgspec.Raw = msgspec.Raw()
-    client_metadata: msgspec.Raw = msgspec.Raw()
-    session_id: msgspec.Raw = msgspec.Raw()
-    litellm_session_id: msgspec.Raw = msgspec.Raw()
-    prompt_cache_key: msgspec.Raw = msgspec.Raw()
-
-
-_REQUEST = msgspec.json.Decoder(_Request)
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_MESSAGES = ("chat_history", "messages", "contents", "input", "prompt", "inputText", "message", "tool_results")  # fmt: skip
-"""Older ones first: Cohere's `message` comes after its `chat_history`."""
-_SYSTEM = ("system", "instructions", "preamble", "system_instruction", "systemInstruction")  # fmt: skip
+CACHED_MESSAGES = 50_000
+CACHED_BYTES = 32 << 20
+CACHED_TOOLS = 256
+CACHED_TOOL_BYTES = 1 << 20
+ITEM_BYTES = 300
 _NAMED = ("session_id", "litellm_session_id", "prompt_cache_key")
 
 
@@ -98,14 +65,23 @@ class Conversation(msgspec.Struct, frozen=True):
         return any(item.role == "assistant" for item in self.items[: self.asked])
 
 
-class Conversations:
-    """Reads requests; remembers messages by the hash of their bytes."""
+Read = tuple[tuple[Item, ...], str]
+"""A message's items, and its text if it is a system prompt."""
 
-    def __init__(self, seed: int, capacity: int = CACHED_MESSAGES) -> None:
-        """`seed` keys the hashes, so that short messages cannot be guessed from them."""
+
+class Conversations:
+    """Reads requests; remembers messages and definitions by the hash of their bytes."""
+
+    def __init__(
+        self,
+        seed: int,
+        capacity: int = CACHED_MESSAGES,
+        capacity_bytes: int = CACHED_BYTES,
+    ) -> None:
+        """`seed` keys the hashes, so that short messages cannot be guessed from them; so many messages are remembered, of so many bytes."""
         self._seed = seed
-        self._capacity = capacity
-        self._known: OrderedDict[int, tuple[tuple[Item, ...], str]] = OrderedDict()
+        self._known: Known[int, Read] = Known(capacity, capacity_bytes)
+        self._tools: Known[int, tuple[str, ...]] = Known(CACHED_TOOLS, CACHED_TOOL_BYTES)  # fmt: skip
 
     def read(self, body: bytes) -> Conversation | None:
         """Read a request's body; `None` where it is no JSON object. Never raises for anything in it."""
@@ -119,41 +95,51 @@ class Conversations:
 
     def reading(self, body: bytes) -> Generator[None, None, Conversation | None]:
         """Read as `read` does, in slices: between them the event loop may do something else."""
+        is_large = len(body) > SLICE_BYTES
         try:
-            said = lenient.load(_REQUEST, body)
+            said = request.load(body)
         except lenient.UNREADABLE:
             return None
+        if is_large:
+            yield
         items: list[Item] = []
         system: list[str] = []
-        for member in _MESSAGES:
-            if raw := getattr(said, member):
-                yield from self._read_messages(raw, items, system)
-        for member in _SYSTEM:
-            if raw := getattr(said, member):
-                system.append(system_text(lenient.value(raw)))
-        conversation = lenient.value(said.conversation)
-        earlier = said.previous_response_id or said.previous_interaction_id
+        for held in said.lists():
+            yield from self._read_messages(held, items, system, is_large=is_large)
+        for raw in said.systems():
+            system.append(system_text(request.value(raw)))
+        if is_large:
+            yield
         has_history = any(item.role == "assistant" for item in items)
+        conversation = request.value(said.conversation)
         return Conversation(
             items=tuple(items[-MAX_ITEMS:]),
             system="\n".join(filter(None, system))[:SYSTEM_CHARS],
-            tools=_tools(said),
-            previous_response_id=_id(lenient.value(earlier)),
-            conversation_id=_id(lenient_get(conversation, "id") or conversation),
+            tools=self._tools_of(said),
+            previous_response_id=_id(said.previous_response_id or said.previous_interaction_id),
+            conversation_id=lenient.text(lenient_get(conversation, "id") or conversation)[:ID_CHARS],
             metadata=_metadata(said),
             text="" if has_history or len(body) > TEXT_BYTES else _text(said),
-        )
+        )  # fmt: skip
 
     def _read_messages(
-        self, raw: msgspec.Raw, items: list[Item], system: list[str]
+        self,
+        held: list[msgspec.Raw] | msgspec.Raw,
+        items: list[Item],
+        system: list[str],
+        *,
+        is_large: bool,
     ) -> Generator[None, None, None]:
         size, is_later = 0, False
-        for message in _messages(raw)[-MAX_ITEMS:]:
-            size += len(memoryview(message)) + MESSAGE_COSTS
+        for message in request.messages(held)[-MAX_ITEMS:]:
+            size += MESSAGE_COSTS
+            if is_large:
+                size += len(memoryview(message))
             if size > SLICE_BYTES:
                 size = 0
                 yield
-            found, said = self._read_message(message, is_later)
+            place = xxhash.xxh3_64_intdigest(message, self._seed + is_later)
+            found, said = self._known.get(place) or self._read(message, place, is_later)
             for item in found:
                 if item.role != "assistant":
                     items.append(item)
@@ -165,21 +151,34 @@ class Conversations:
             if said:
                 system.append(said)
 
-    def _read_message(
-        self, message: msgspec.Raw, is_later: bool
-    ) -> tuple[tuple[Item, ...], str]:
-        place = xxhash.xxh3_64_intdigest(message, self._seed + is_later)
-        known = self._known.get(place)
+    def _read(self, message: msgspec.Raw, place: int, is_later: bool) -> Read:
+        if request.is_dense(message):
+            opaque = user_item(self._seed, f"{place:x}")
+            found: Read = ((opaque,) if opaque else (), "")
+        else:
+            made, said = items_of(lenient.value(message), self._seed, is_later=is_later)
+            found = made, said[:SYSTEM_CHARS]
+        self._known.add(place, found, _weight(found))
+        return found
+
+    def _tools_of(self, said: AnyRequest) -> tuple[str, ...]:
+        defined = said.definitions()
+        if not any(defined):
+            return ()
+        place = xxhash.xxh3_64_intdigest(b"\xff".join(defined), self._seed)
+        known = self._tools.get(place)
         if known is None:
-            if _is_dense(message):
-                opaque = user_item(self._seed, f"{place:x}")
-                known = ((opaque,) if opaque else (), "")
-            else:
-                known = items_of(lenient.value(message), self._seed, is_later=is_later)  # fmt: skip
-            self._known[place] = known
-            if len(self._known) > self._capacity:
-                self._known.popitem(last=False)
+            known = tool_names(*defined)
+            self._tools.add(place, known, sum(map(len, known)))
         return known
+
+
+def _weight(found: Read) -> int:
+    items, said = found
+    weight = ITEM_BYTES + 4 * len(said)
+    for item in items:
+        weight += ITEM_BYTES + 4 * (sum(map(len, item.ids)) + sum(map(len, item.names)))
+    return weight
 
 
 def written(body: bytes) -> str:
@@ -187,88 +186,33 @@ def written(body: bytes) -> str:
     if len(body) > TEXT_BYTES:
         return ""
     try:
-        return _text(lenient.load(_REQUEST, body))
+        return _text(request.load(body))
     except lenient.UNREADABLE:
         return ""
 
 
-def _text(said: _Request) -> str:
+def _text(said: AnyRequest) -> str:
     found = [
         text
-        for member in _MESSAGES
-        if (raw := getattr(said, member))
-        for message in _messages(raw)
+        for held in said.lists()
+        for message in request.messages(held)
         for text in texts_of(lenient.value(message))
     ]
     return "\n".join(found)
 
 
-def _messages(raw: msgspec.Raw) -> list[msgspec.Raw]:
-    try:
-        return _LIST.decode(raw)
-    except lenient.UNREADABLE:
-        return [raw]  # one message, or plain text
+def _id(raw: msgspec.Raw) -> str:
+    return lenient.text(request.value(raw))[:ID_CHARS] if raw else ""
 
 
-def _is_dense(message: msgspec.Raw) -> bool:
-    """Tell whether a large message consists of many values; a sample is enough."""
-    view = memoryview(message)
-    if len(view) <= DENSE_BYTES:
-        return False
-    sample = b"".join(
-        view[at : at + 4096] for at in range(0, len(view), DENSE_BYTES // 4)
-    )
-    return sample.count(b",") * DENSE_SHARE > len(sample)
-
-
-def _id(found: Any) -> str:
-    return lenient.text(found)[:ID_CHARS]
-
-
-def _tools(said: _Request) -> tuple[str, ...]:
-    config = _inner(said.toolConfig)
-    found: list[str] = []
-    for raw in (said.tools, said.functions, config):
-        for tool in _messages(raw)[:MAX_TOOLS] if raw else ():
-            found += _names(lenient.value(tool))
-    return tuple(found[:MAX_TOOLS])
-
-
-class _Config(msgspec.Struct):
-    tools: msgspec.Raw = msgspec.Raw()
-
-
-_CONFIG = msgspec.json.Decoder(_Config)
-
-
-def _inner(config: msgspec.Raw) -> msgspec.Raw:
-    try:
-        return _CONFIG.decode(config).tools if config else config
-    except lenient.UNREADABLE:
-        return msgspec.Raw()
-
-
-def _names(tool: Any) -> list[str]:
-    """Give the names of one definition: Gemini lists several functions in one."""
-    declared = lenient_get(tool, "functionDeclarations") or lenient_get(tool, "function_declarations")  # fmt: skip
-    if isinstance(declared, list):
-        return [name for each in declared[:MAX_TOOLS] for name in _own_name(each)]
-    return _own_name(tool)
-
-
-def _own_name(tool: Any) -> list[str]:
-    inner = lenient_get(tool, "function") or lenient_get(tool, "toolSpec") or tool
-    name = lenient.text(lenient_get(inner, "name"))
-    return [name[:ID_CHARS]] if name else []
-
-
-def _metadata(said: _Request) -> tuple[tuple[str, str], ...]:
+def _metadata(said: AnyRequest) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for raw in (said.metadata, said.client_metadata):
-        members = lenient.table(raw) or {}
-        found |= {k[:ID_CHARS]: v[:2048] for k, v in list(members.items())[:32] if isinstance(v, str)}  # fmt: skip
+        members = request.value(raw)
+        if isinstance(members, dict):
+            found |= {k[:ID_CHARS]: v[:2048] for k, v in list(members.items())[:32] if isinstance(v, str)}  # fmt: skip
     for name in _NAMED:
-        value = _id(lenient.value(getattr(said, name)))
+        value = _id(getattr(said, name))
         if value:
             found[name] = value
     return tuple(sorted(found.items()))

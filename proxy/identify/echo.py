@@ -28,9 +28,11 @@ MAX_KEPT = 8
 MAX_LOOKED = 64
 LOOKED_CHARS = 6000
 """Of a prompt, its beginning and its end, half each."""
-LABEL_CHARS = 40
+LABEL_BYTES = 40
 
-_EDGES = str.maketrans(dict.fromkeys("\r\t.!?;{}[]|<>", "\n") | dict.fromkeys("\"'`*#\\_"))  # fmt: skip
+_EDGES = bytes.maketrans(b"\r\t.!?;{}[]|<>", b"\n" * 13)
+_AROUND = b" ,:()-="
+_MARKS = b"\"'`*#\\_"
 
 
 class Piece(NamedTuple):
@@ -45,18 +47,32 @@ def pieces(text: str, seed: int, most: int = MAX_LOOKED) -> list[Piece]:
     if len(text) > LOOKED_CHARS:
         text = f"{text[: LOOKED_CHARS // 2]}\n{text[-LOOKED_CHARS // 2 :]}"
     found: dict[int, int] = {}
-    for line in text.lower().replace("\\n", "\n").translate(_EDGES).split("\n"):
-        kept = line.strip(" ,:()-=")
-        if len(kept) < MIN_CHARS:
+    for line in _lines(text):
+        kept = line.strip(_AROUND)
+        chars = _characters(kept)
+        if chars < MIN_CHARS:
             continue
-        found[xxhash.xxh3_64_intdigest(utf8(kept), seed)] = len(kept)
-        label = kept.find(": ", 0, LABEL_CHARS)
+        found[xxhash.xxh3_64_intdigest(kept, seed)] = chars
+        label = kept.find(b": ", 0, LABEL_BYTES)
         if label > 0 and len(kept) - label >= MIN_CHARS + 2:
             rest = kept[label + 2 :].strip()
-            found[xxhash.xxh3_64_intdigest(utf8(rest), seed)] = len(rest)
+            found[xxhash.xxh3_64_intdigest(rest, seed)] = _characters(rest)
     if len(found) <= most:
         return list(starmap(Piece, found.items()))
     return [Piece(each, found[each]) for each in sorted(found)[:most]]
+
+
+def _lines(text: str) -> list[bytes]:
+    """Cut a text where sentences and values end, and leave out what is too short for a piece.
+
+    As bytes, since Python is slow in replacing signs of texts that are not ASCII.
+    """
+    written = utf8(text.lower()).replace(b"\\n", b"\n").translate(_EDGES, _MARKS)
+    return [line for line in written.split(b"\n") if len(line) >= MIN_CHARS]
+
+
+def _characters(piece: bytes) -> int:
+    return len(piece) if piece.isascii() else len(piece.decode("utf-8", "surrogatepass"))  # fmt: skip
 
 
 def of_answer(answer: str, request: str, seed: int) -> list[Piece]:

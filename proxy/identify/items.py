@@ -21,6 +21,7 @@ MAX_IDS = 64
 BARE_CHARS = 32_000
 """A longer text has no form without digits: it would cost more than it helps."""
 MIN_ID_CHARS = 8
+MAX_COUNTER_CHARS = 512
 
 _THOUGHT = re.compile(
     r"<(think|thinking)>.*?</\1>|\A.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE
@@ -34,7 +35,7 @@ _CALLED = re.compile(
 _IN_A_ROW = re.compile(r"(?P<upper>[A-Z](?=[A-Z]))|(?P<lower>[a-z](?=[a-z]))")
 _CHANCE = 3
 """Random letters have so many capitals beside capitals, and small ones beside small ones; words of a name do not have both."""
-_NO_DIGITS = str.maketrans("", "", "0123456789")
+_DIGITS = b"0123456789"
 _USER, _ASSISTANT, _TOOL, _HEAD, _BARE, _CALL = (bytes([each]) for each in range(6))
 
 Call = tuple[str, str, bytes]
@@ -52,6 +53,8 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     """The same without what agents change later: bodies of results, clocks and counters in what a user said."""
     ids: tuple[str, ...] = ()
     """Provider's ids of the calls made or answered here."""
+    telling: tuple[str, ...] = ()
+    """Those of them that name one call in the world."""
     names: tuple[str, ...] = ()
     """Tools called, or the one whose result this is."""
     text: int = 0
@@ -71,9 +74,10 @@ def user_item(
     kept = text.strip()
     if not kept and not media:
         return None
-    full = loose = digest(seed, _USER, utf8(kept), *media)
+    written = utf8(kept)
+    full = loose = digest(seed, _USER, written, *media)
     if not is_later and len(kept) <= BARE_CHARS:
-        loose = digest(seed, _BARE, utf8(kept.translate(_NO_DIGITS)), *media)
+        loose = digest(seed, _BARE, written.translate(None, _DIGITS), *media)
     return Item("user", full, loose, size=len(kept))
 
 
@@ -84,6 +88,7 @@ def tool_item(seed: int, call_id: str, name: str, body: Sequence[bytes]) -> Item
         digest(seed, _TOOL, *body),
         mix(seed, 1),
         (call_id,) if call_id else (),
+        (call_id,) if is_telling(call_id) else (),
         (name,) if name else (),
         size=sum(map(len, body)),
     )
@@ -102,17 +107,20 @@ def answer_item(
         return None
     said = digest(seed, utf8(kept), *media) if kept or media else 0
     called = 0
-    for _, name, arguments in calls:
+    ids, names, size = [], [], len(kept)
+    for call_id, name, arguments in calls:
         called = added(called, digest(seed, _CALL, utf8(name), arguments))
-    ids = [call_id for call_id, _, _ in calls if call_id]
+        if call_id:
+            ids.append(call_id)
+        names.append(name)
+        size += len(name) + len(arguments)
     ids += [f"signature-{digest(seed, utf8(each)):016x}" for each in signatures]
-    names = tuple(name for _, name, _ in calls)
     if not calls and kept.startswith(_CALLING):
-        written = [(found["id"], found["name"]) for found in _CALLED.finditer(kept)]
-        ids += [call_id for call_id, _ in written]
-        names = tuple(name for _, name in written)
-    size = len(kept) + sum(len(name) + len(each) for _, name, each in calls)
-    return _answer(tuple(ids[:MAX_IDS]), names, said, called, head(seed, kept), size)
+        for written in _CALLED.finditer(kept):
+            ids.append(written["id"])
+            names.append(written["name"])
+    start = head(seed, kept) if kept else 0
+    return _answer(tuple(ids[:MAX_IDS]), tuple(names), said, called, start, size)
 
 
 def _answer(
@@ -124,7 +132,8 @@ def _answer(
     size: int,
 ) -> Item:
     full = mix(mix(_ASSISTANT[0], text), calls)
-    return Item("assistant", full, full, ids, names, text, calls, start, size)
+    telling = tuple(filter(is_telling, ids)) if ids else ids
+    return Item("assistant", full, full, ids, telling, names, text, calls, start, size)
 
 
 def joined(first: Item, second: Item) -> Item:
@@ -145,11 +154,15 @@ def head(seed: int, text: str) -> int:
     return digest(seed, _HEAD, utf8(start)) if start else 0
 
 
-@lru_cache(maxsize=8192)
 def is_telling(issued: str) -> bool:
     """Tell whether an id names one call in the world: counters (`call_0`, `functions.search:3`) do not."""
-    if len(issued) < MIN_ID_CHARS:
-        return False
+    if not MIN_ID_CHARS <= len(issued) <= MAX_COUNTER_CHARS:
+        return len(issued) > MAX_COUNTER_CHARS
+    return _is_no_counter(issued)
+
+
+@lru_cache(maxsize=8192)
+def _is_no_counter(issued: str) -> bool:
     if _COUNTER.fullmatch(issued) is None:
         return True
     # One in sixty random ids of 24 signs has no digit but at its end.

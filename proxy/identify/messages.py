@@ -19,6 +19,7 @@ MAX_PARTS = 2000
 _ASSISTANT = frozenset({"assistant", "model", "chatbot", "ai"})
 _SYSTEM = frozenset({"system", "developer"})
 _TOOL = frozenset({"tool", "function"})
+_TEXTS = ("text", "input_text", "output_text")
 _CALLS = frozenset(
     ["function_call", "custom_tool_call", "local_shell_call", "computer_call", "shell_call", "apply_patch_call"]
 )  # fmt: skip
@@ -36,16 +37,23 @@ _OBSERVATION = re.compile(
 )
 """How agents without native tools hand over results in the user's voice."""
 _URL_SAFE = str.maketrans("-_", "+/")
-_encoder = msgspec.json.Encoder(order="sorted")
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder().decode
+
+
+Result = tuple[str, str, Any]
+"""Id of the call, name of the tool, what it gave."""
 
 
 class Parts:
     """What was found in one message."""
 
+    __slots__ = ("calls", "media", "results", "signatures", "text")
+
     def __init__(self) -> None:
         self.text: list[str] = []
         self.calls: list[Call] = []
-        self.results: list[tuple[str, str, Any]] = []
+        self.results: list[Result] = []
         self.media: list[bytes] = []
         self.signatures: list[str] = []
 
@@ -59,8 +67,12 @@ def items_of(
     if not isinstance(message, dict):
         return (), ""
     role = lenient.text(message.get("role")).lower()
-    if role == "user" and isinstance(message.get("content"), str):  # most are
-        return _said(message["content"], (), seed, is_later), ""
+    content = message.get("content")
+    if isinstance(content, str):  # most are
+        if role == "user":
+            return _said(content, (), seed, is_later), ""
+        if role in _TOOL and "type" not in message:
+            return (_result(_tool_result(message), seed),), ""
     parts = Parts()
     _take_message(message, role, parts)
     if role in _SYSTEM:
@@ -101,7 +113,7 @@ def canonical(arguments: Any) -> bytes:
         arguments = arguments.decode("utf-8", "replace")
     if isinstance(arguments, str):
         try:
-            arguments = msgspec.json.decode(arguments)
+            arguments = _decode(arguments)
         except lenient.UNREADABLE:
             return utf8(arguments.strip())
     return _written({} if arguments is None else arguments)
@@ -121,7 +133,7 @@ def _said(
     return (made,) if made else ()
 
 
-def _result(found: tuple[str, str, Any], seed: int) -> Item:
+def _result(found: Result, seed: int) -> Item:
     call_id, name, body = found
     if isinstance(body, str):
         return tool_item(seed, call_id, name, (utf8(body.strip()),))
@@ -139,13 +151,18 @@ def _take_message(message: dict[str, Any], role: str, parts: Parts) -> None:
         call_id = lenient.text(message.get("call_id"))
         parts.results.append((call_id, "", message.get("output")))
     elif role in _TOOL and "content" in message:
-        name = message.get("name") or message.get("tool_name")
-        call_id = lenient.text(message.get("tool_call_id"))
-        parts.results.append((call_id, lenient.text(name), message["content"]))
+        parts.results.append(_tool_result(message))
     elif not role and (kind or "content" not in message) and "parts" not in message:
         _take_block(message, parts)
     else:
         _take_members(message, parts)
+
+
+def _tool_result(message: dict[str, Any]) -> Result:
+    """Read a message of OpenAI's that is a result, or one of Ollama's."""
+    name = message.get("name") or message.get("tool_name")
+    call_id = lenient.text(message.get("tool_call_id"))
+    return call_id, lenient.text(name), message["content"]
 
 
 def _take_members(message: dict[str, Any], parts: Parts) -> None:
@@ -175,6 +192,9 @@ def _take(content: Any, parts: Parts) -> None:
 
 
 def _take_block(block: dict[str, Any], parts: Parts) -> None:
+    if _is_plain(block):
+        parts.text.append(block["text"])
+        return
     kind = lenient.text(block.get("type"))
     is_server_result = kind.endswith("_tool_result") and kind != "tool_result"
     if kind in _DROPPED or is_server_result or block.get("thought") is True:
@@ -195,6 +215,13 @@ def _take_block(block: dict[str, Any], parts: Parts) -> None:
         _take_cohere_result(block, parts)
     else:
         _take_unnamed(block, parts)
+
+
+def _is_plain(block: dict[str, Any]) -> bool:
+    """Tell whether a block is text and nothing else, as most are."""
+    if not isinstance(block.get("text"), str):
+        return False
+    return len(block) == 1 or (len(block) == 2 and block.get("type") in _TEXTS)
 
 
 def _take_unnamed(block: dict[str, Any], parts: Parts) -> None:
@@ -228,7 +255,9 @@ def _take_tool_call(call: Any, parts: Parts) -> None:
     """Take an OpenAI tool call, or one of Cohere's or Ollama's."""
     if not isinstance(call, dict):
         return
-    inner = _first_table(call, ("function", "custom")) or call
+    inner = call.get("function")
+    if not isinstance(inner, dict) or not inner:
+        inner = _first_table(call, ("function", "custom")) or call
     arguments = inner.get("arguments", inner.get("parameters", inner.get("input")))
     call_id, name = lenient.text(call.get("id")), lenient.text(inner.get("name"))
     parts.calls.append((call_id, name, canonical(arguments)))
@@ -250,6 +279,6 @@ def _responses_call(message: dict[str, Any]) -> Call:
 
 def _written(value: Any) -> bytes:
     try:
-        return _encoder.encode(value)
+        return _encode(value)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         return b"?"

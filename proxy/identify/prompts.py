@@ -11,6 +11,9 @@ from itertools import islice
 
 import xxhash
 
+from proxy.identify.hashing import utf8
+from proxy.identify.known import Known
+
 NAMED_CHARS = 4000
 """An agent says who it is at the beginning of its prompt."""
 MAX_WORDS = 5
@@ -19,6 +22,11 @@ MAX_AGENTS = 200
 MAX_NAME_CHARS = 64
 MAX_ROLES = 4
 LOOKED_CHARS = 400
+MAX_KNOWN_PROMPTS = 256
+MAX_KNOWN_CHARS = 1 << 20
+MAX_KNOWN_WORDS = 8192
+MAX_WORD_CHARS = 40
+"""A longer word is masked each time, so that what is remembered stays small."""
 OTHER_AGENT = "other"
 
 _VOLATILE = re.compile(
@@ -33,6 +41,71 @@ _VOLATILE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_NAMES_OF_TIME = frozenset(
+    [
+        "mon",
+        "monday",
+        "tue",
+        "tueday",
+        "tues",
+        "tuesday",
+        "wed",
+        "wedday",
+        "wednes",
+        "wednesday",
+        "thu",
+        "thurs",
+        "thursday",
+        "thuday",
+        "fri",
+        "friday",
+        "sat",
+        "satur",
+        "saturday",
+        "satday",
+        "sun",
+        "sunday",
+        "jan",
+        "january",
+        "feb",
+        "february",
+        "mar",
+        "march",
+        "apr",
+        "april",
+        "may",
+        "jun",
+        "june",
+        "jul",
+        "july",
+        "aug",
+        "august",
+        "sep",
+        "sepember",
+        "sept",
+        "september",
+        "oct",
+        "october",
+        "nov",
+        "november",
+        "dec",
+        "december",
+        "am",
+        "pm",
+        "utc",
+        "gmt",
+        "cst",
+        "cdt",
+        "est",
+        "edt",
+        "mst",
+        "mdt",
+        "pst",
+        "pdt",
+    ]
+)
+"""All words of letters only that are volatile."""
+_PUNCTUATION = ".,;:!?\"'`*()[]{}<>#/"
 _IS_CALLED = re.compile(
     r"""
     \b(?:your\s+(?:internal\s+)?name\s+is|you\s+are\s+called|you\s+are\s+named)\s+["'`*]*(?P<name>[^\s"'`*.,;:!\n][^"'`*.,;:!\n]{0,40})
@@ -73,15 +146,41 @@ _GENERIC = frozenset(
 """What so many prompts say that it names no agent: a tool's name stands beside it."""
 
 
-def prompt_hash(system: str, tools: Sequence[str], seed: int) -> int | None:
-    """Hash a prompt so that clocks, counters and ids in it do not count; `None` without prompt and tools."""
-    if not system.strip() and not tools:
-        return None
-    masked = " ".join(_VOLATILE.sub("#", system).split())
-    digest = xxhash.xxh3_64(masked.encode("utf-8", "surrogatepass"), seed=seed)
-    for tool in sorted(tools):
-        digest.update(b"\0" + tool.encode("utf-8", "surrogatepass"))
-    return digest.intdigest()
+class _Masked(dict[str, str]):
+    """Words as they look without what varies from call to call. None of it has a blank in it, so words can be masked one by one."""
+
+    def __missing__(self, word: str) -> str:
+        bare = word if word.isalpha() else word.strip(_PUNCTUATION)
+        is_plain = bare.isascii() and bare.isalpha() and bare.lower() not in _NAMES_OF_TIME  # fmt: skip
+        masked = word if is_plain else _VOLATILE.sub("#", word)
+        if len(word) <= MAX_WORD_CHARS:
+            if len(self) >= MAX_KNOWN_WORDS:
+                self.clear()
+            self[word] = masked
+        return masked
+
+
+class PromptHashes:
+    """Hashes prompts so that clocks, counters and ids in them do not count; knows the newest ones and their words."""
+
+    def __init__(self, seed: int) -> None:
+        """`seed` keys the hashes."""
+        self._seed = seed
+        self._masked = _Masked()
+        self._known: Known[tuple[str, tuple[str, ...]], int] = Known(MAX_KNOWN_PROMPTS, MAX_KNOWN_CHARS)  # fmt: skip
+
+    def hash(self, system: str, tools: tuple[str, ...]) -> int | None:
+        """Hash a prompt; `None` without prompt and tools."""
+        found = self._known.get((system, tools))
+        if found is not None or not (tools or system.strip()):
+            return found
+        masked = " ".join(map(self._masked.__getitem__, system.split()))
+        digest = xxhash.xxh3_64(utf8(masked), seed=self._seed)
+        for tool in sorted(tools):
+            digest.update(b"\0" + utf8(tool))
+        made = digest.intdigest()
+        self._known.add((system, tools), made, len(system) + sum(map(len, tools)))
+        return made
 
 
 def readable_name(system: str, tools: Sequence[str]) -> str:

@@ -215,7 +215,7 @@ def test_a_call_that_came_to_nothing_is_not_remembered():
     assert not len(desk.state)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("where", ["prompt_hash", "read_harness", "Incoming"])
+@pytest.mark.parametrize("where", ["PromptHashes.hash", "read_harness", "Incoming"])
 def test_a_reader_that_fails_leaves_the_call_what_it_was_called(
     where: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.identify import conversation as module
 from proxy.identify.conversation import Conversation, Conversations, written
+from proxy.identify.request import Request
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=10,
 )  # fmt: skip
-MEMBERS = [*module._Request.__struct_fields__]
+MEMBERS = [*Request.__struct_fields__]
 
 
 def read(body: Any) -> Conversation:
@@ -98,6 +98,15 @@ def test_known_messages_are_bounded():
     assert len(reader._known) == 2
 
 
+def test_long_system_prompts_do_not_fill_the_memory():
+    reader = Conversations(3, capacity_bytes=1 << 20)
+    for number in range(40):
+        body = {"messages": [{"role": "system", "content": f"{number} " + "x" * 10_000}]}  # fmt: skip
+        assert reader.read(json.dumps(body).encode()) is not None
+    assert reader._known.weight <= 1 << 20
+    assert 0 < len(reader._known) < 40
+
+
 def test_a_large_body_is_read_in_slices():
     messages = [{"role": "user", "content": "x" * 300_000}] * 20
     reading = Conversations(3).reading(json.dumps({"messages": messages}).encode())
@@ -122,3 +131,51 @@ def test_nothing_that_json_can_say_raises(body):
 def test_no_bytes_raise(body):
     Conversations(3).read(body)
     written(body)
+
+
+HOSTILE = st.sampled_from(
+    [b"null", b"true", b"-1e999", b"123456789012345678901234567890", b'"\\ud800"', b'"\xff"', b'"caf\xc3\xa9 \\u00e9"', b'"a\\n"',
+     b'"user"', b'"assistant"', b'"tool"', b'"system"', b'"tool_use"', b'"function_call"', b'"call_aB3dE5gH7jK9"',
+     b"[" * 3000 + b"]" * 3000, b'{"a":' * 3000 + b"1" + b"}" * 3000, b'"' + b"x" * 3000 + b'"', b"nul", b""]
+)  # fmt: skip
+NAMES = st.sampled_from(
+    ["role", "content", "type", "text", "parts", "tool_calls", "function", "functionCall", "id", "name", "arguments", "call_id", "output"]
+)  # fmt: skip
+
+
+def as_object(members: list[tuple[str, bytes]]) -> bytes:
+    return b"{%b}" % b",".join(b'"%b": %b' % (name.encode(), value) for name, value in members)  # fmt: skip
+
+
+def hostile(names: st.SearchStrategy[str], inner: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:  # fmt: skip
+    return st.lists(st.tuples(names, inner), max_size=4).map(as_object)
+
+
+VALUES = st.recursive(
+    HOSTILE,
+    lambda inner: hostile(NAMES, inner) | st.lists(inner, max_size=4).map(lambda each: b"[%b]" % b", ".join(each)),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(st.lists(hostile(st.sampled_from(MEMBERS), VALUES), min_size=1, max_size=4))
+def test_what_was_read_before_changes_nothing(bodies):
+    """Members that stand twice, nesting without end, broken text: a reader that knows all of it reads what a new one reads."""
+    known = Conversations(3)
+    fresh = [Conversations(3).read(body) for body in bodies]
+    assert [known.read(body) for body in bodies] == fresh
+    assert [known.read(body) for body in bodies] == fresh
+    assert [Conversations(3, capacity=1).read(body) for body in bodies] == fresh
+
+
+@given(st.lists(hostile(st.sampled_from(["role", "content", "type"]), VALUES), max_size=6), st.integers(0, 6))  # fmt: skip
+def test_a_conversation_that_goes_on_is_read_as_if_it_were_new(messages, seen):
+    """What stood before the first answer may stand behind it in another conversation, and so it is remembered apart."""
+
+    def body(some: list[bytes]) -> bytes:
+        return b'{"messages": [%b]}' % b", ".join(some)
+
+    known = Conversations(3)
+    for some in (messages[:seen], messages[seen:], messages[::-1]):
+        known.read(body(some))
+    assert known.read(body(messages)) == Conversations(3).read(body(messages))

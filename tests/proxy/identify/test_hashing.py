@@ -1,9 +1,19 @@
-from proxy.identify.hashing import added, digest, key, mix, utf8
+import xxhash
+
+from proxy.identify.hashing import LONG_BYTES, added, digest, key, mix, utf8
 
 
 def test_what_moves_from_one_piece_to_the_next_makes_a_difference():
     assert digest(1, b"ab", b"c") != digest(1, b"a", b"bc")
     assert digest(1, b"ab") != digest(2, b"ab")
+
+
+def test_long_pieces_are_hashed_like_short_ones():
+    long = b"x" * (LONG_BYTES + 1)
+    whole = b"a" + b"\x00\xff\x00" + long
+    assert (
+        digest(1, b"a", long) == xxhash.xxh3_64_intdigest(whole, 1) == digest(1, whole)
+    )
 
 
 def test_chains_depend_on_order_and_sums_do_not():

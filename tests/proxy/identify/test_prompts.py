@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.identify.prompts import AgentNames, Prompts, prompt_hash, readable_name
+from proxy.identify.prompts import (
+    _NAMES_OF_TIME,
+    _VOLATILE,
+    MAX_KNOWN_WORDS,
+    AgentNames,
+    PromptHashes,
+    Prompts,
+    readable_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +45,10 @@ def test_names_say_what_an_agent_is_and_not_who_its_user_is(system, tools, name)
     assert readable_name(system, tools) == name
 
 
+def prompt_hash(system: str, tools: list[str], seed: int) -> int | None:
+    return PromptHashes(seed).hash(system, tuple(tools))
+
+
 CLOCKS = [
     ("It is 2026-11-22T10:01:02Z.", "It is 2026-11-23T11:59:00Z."),
     ("Today is Monday, 3rd March 2025, 9:05 am", "Today is Friday, 21st November 2026, 11:30 pm"),
@@ -61,6 +73,37 @@ def test_words_and_tools_do_and_the_order_of_tools_does_not():
 def test_any_text_gets_a_short_name(system, tools):
     assert len(readable_name(system, tools)) <= 64
     prompt_hash(system, tools, 3)
+
+
+WORDS = st.sampled_from(
+    ["mon", "Monday,", "(Tue)", "may.", "a.m.", "AM", "deadbeef-dead-beef-dead-beefdeadbeef", "x1", "1.", "10:01", "it's",
+     "step-by-step", "mon-fri", "caf\u00e9", "\u017fun", "abc_def-ghi-jkl-mno1", "4th", "_may", "may_", "#may", "UTC+1", "\ud800"]
+)  # fmt: skip
+BLANKS = st.sampled_from([" ", "\n", "\t\t", "\u00a0", "\x1c", ""])
+
+
+@given(st.lists(st.tuples(WORDS | st.text(max_size=4), BLANKS), max_size=30))
+def test_words_are_masked_one_by_one_as_in_the_whole_text(pieces):
+    text = "".join(word + blank for word, blank in pieces)
+    hashes = PromptHashes(3)
+    masked = " ".join(_VOLATILE.sub("#", text).split())
+    assert " ".join(map(hashes._masked.__getitem__, text.split())) == masked
+    assert hashes.hash(text, ("f",)) == hashes.hash(text, ("f",)) == prompt_hash(text, ["f"], 3)  # fmt: skip
+    assert hashes.hash(masked, ()) == prompt_hash(masked, [], 3)
+
+
+def test_names_of_time_are_all_words_of_letters_that_vary():
+    days = [day + more for day in ("mon", "tue", "tues", "wed", "wednes", "thu", "thurs", "fri", "sat", "satur", "sun") for more in ("", "day")]  # fmt: skip
+    days = [day for day in days if _VOLATILE.fullmatch(day)]
+    assert set(days) <= _NAMES_OF_TIME
+    assert all(_VOLATILE.fullmatch(name) for name in _NAMES_OF_TIME)
+
+
+def test_known_words_are_bounded():
+    hashes = PromptHashes(3)
+    hashes.hash(" ".join(f"a{n:x}b" for n in range(MAX_KNOWN_WORDS + 9)), ())
+    hashes.hash("x" * 100, ())
+    assert len(hashes._masked) == 9
 
 
 def test_agents_are_capped_and_can_be_renamed():
