@@ -15,8 +15,8 @@ from itertools import pairwise
 from proxy.identify.conversation import Conversation
 from proxy.identify.echo import Piece
 from proxy.identify.growth import Cut
-from proxy.identify.hashing import digest, key, mix, utf8
-from proxy.identify.items import Item, is_telling
+from proxy.identify.hashing import MASK, digest, key, mix, utf8
+from proxy.identify.items import Item
 from proxy.model import Kind
 
 MAX_PREFIXES = 32
@@ -186,24 +186,27 @@ def waiting_keys(seed: int, hints: Hints) -> tuple[int, ...]:
 
 def _chains(seed: int, items: Sequence[Item]) -> tuple[list[int], list[int]]:
     """Give the rolling hashes after 0, 1, … items."""
-    strict, loose = [seed or 1], [seed or 1]
-    was_answered = False
-    for item in items:
-        strict.append(mix(strict[-1], item.full))
+    chain = bare = seed or 1
+    strict, loose = [chain], [bare]
+    later = 0
+    for item in items:  # `mix`, written out: this is done for each item of each request
+        full = item.full
+        chain = (hash((chain, full)) & MASK) or 1
+        strict.append(chain)
         if item.role == "assistant":
-            was_answered = True
-            loose.append(mix(loose[-1], item.full))
-        elif item.role == "tool":
-            loose.append(mix(loose[-1], _RESULT))
+            later = _LATER
         else:
-            loose.append(mix(loose[-1], _LATER if was_answered else item.loose))
+            full = _RESULT if item.role == "tool" else later or item.loose
+        bare = (hash((bare, full)) & MASK) or 1
+        loose.append(bare)
     return strict, loose
 
 
 def _newest_ids(items: Sequence[Item]) -> list[str]:
     found: dict[str, None] = {}
     for item in reversed(items):
-        found |= dict.fromkeys(each for each in item.ids if is_telling(each))
+        for each in item.telling:
+            found[each] = None
         if len(found) >= MAX_LOOKED_IDS:
             break
     return list(found)[:MAX_LOOKED_IDS]
@@ -217,6 +220,6 @@ def _pairs(items: Sequence[Item]) -> list[tuple[int, int]]:
     found = [
         (mix(before.full, after.full), before.size + after.size)
         for before, after in pairwise(items[-4 * MAX_PAIRS :])
-        if after.role == "assistant" and not any(map(is_telling, after.ids))
+        if after.role == "assistant" and not after.telling
     ]
     return found[::-1]
