@@ -131,7 +131,11 @@ class Conversations:
         is_large: bool,
     ) -> Generator[None, None, None]:
         size, is_later = 0, False
-        for message in request.messages(held)[-MAX_ITEMS:]:
+        if request.is_too_long(held):
+            return
+        if is_large:
+            yield
+        for message in request.split(held)[-MAX_ITEMS:]:
             size += MESSAGE_COSTS
             if is_large:
                 size += len(memoryview(message))

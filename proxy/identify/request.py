@@ -88,10 +88,18 @@ def load(body: bytes) -> AnyRequest:
 
 def messages(held: list[msgspec.Raw] | msgspec.Raw) -> list[msgspec.Raw]:
     """Give what a list consists of; what is none consists of itself, of a list that is too long nothing is given."""
+    return [] if is_too_long(held) else split(held)
+
+
+def is_too_long(held: list[msgspec.Raw] | msgspec.Raw) -> bool:
+    """Tell whether a list has too many messages, before it is split; a large one takes some milliseconds."""
+    return not isinstance(held, list) and _may_be_long(held) and _is_long(held)
+
+
+def split(held: list[msgspec.Raw] | msgspec.Raw) -> list[msgspec.Raw]:
+    """Give what a list that is not too long consists of."""
     if isinstance(held, list):
         return held
-    if _may_be_long(held) and _is_long(held):
-        return []
     try:
         return _LIST.decode(held)
     except lenient.UNREADABLE:

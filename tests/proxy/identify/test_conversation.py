@@ -133,6 +133,13 @@ def test_no_bytes_raise(body):
     written(body)
 
 
+@pytest.mark.parametrize("value", [b"1", b"{}", b'"a"'])
+def test_of_a_list_of_very_many_values_nothing_is_read(value):
+    many = b"[" + (value + b",") * 400_000 + value + b"]"
+    body = b'{"messages": %b, "tools": %b, "system": %b, "metadata": %b}' % (many, many, many, many)  # fmt: skip
+    assert Conversations(3).read(body) == Conversation()
+
+
 HOSTILE = st.sampled_from(
     [b"null", b"true", b"-1e999", b"123456789012345678901234567890", b'"\\ud800"', b'"\xff"', b'"caf\xc3\xa9 \\u00e9"', b'"a\\n"',
      b'"user"', b'"assistant"', b'"tool"', b'"system"', b'"tool_use"', b'"function_call"', b'"call_aB3dE5gH7jK9"',
@@ -166,6 +173,9 @@ def test_what_was_read_before_changes_nothing(bodies):
     assert [known.read(body) for body in bodies] == fresh
     assert [known.read(body) for body in bodies] == fresh
     assert [Conversations(3, capacity=1).read(body) for body in bodies] == fresh
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proxy.identify.request.QUICK_BYTES", 0)
+        assert [Conversations(3).read(body) for body in bodies] == fresh
 
 
 @given(st.lists(hostile(st.sampled_from(["role", "content", "type"]), VALUES), max_size=6), st.integers(0, 6))  # fmt: skip
