@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 from proxy.http.headers import Headers
 from proxy.identify import answering
+from proxy.identify.agent_names import AgentNames
 from proxy.identify.caller import caller
 from proxy.identify.conversation import Conversation
 from proxy.identify.explicit import Explicit, read_explicit
 from proxy.identify.harness import read_harness
 from proxy.identify.hashing import digest, key, utf8
 from proxy.identify.lookup import Hints
-from proxy.identify.prompts import AgentNames, PromptHashes, Prompts
+from proxy.identify.prompts import PromptHashes, Prompts
 from proxy.identify.step_names import StepNames
 from proxy.identify.tracing import TraceParent, read_traceparent, span_id_of
 from proxy.identify.who import Who, who

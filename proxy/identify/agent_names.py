@@ -5,8 +5,20 @@ still the same (`prompts.py`).
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from itertools import islice
+
+from proxy.identify.prompts import VOLATILE
+
+NAMED_CHARS = 4000
+"""An agent says who it is at the beginning of its prompt."""
+MAX_WORDS = 5
+MAX_TOOLS_NAMED = 3
+MAX_AGENTS = 200
+MAX_NAME_CHARS = 64
+MAX_ROLES = 4
+LOOKED_CHARS = 400
+OTHER_AGENT = "other"
 
 
 _IS_CALLED = re.compile(
@@ -111,7 +123,7 @@ def _without_capitals(text: str) -> str:
 def _slug(text: str, without: frozenset[str] = frozenset()) -> str:
     """Keep the first telling words; what varies from call to call is none."""
     whole = text if len(text) <= LOOKED_CHARS else text[:LOOKED_CHARS].rpartition(" ")[0]  # fmt: skip
-    words = [word.lower() for word in _WORD.findall(_VOLATILE.sub(" ", whole))]
+    words = [word.lower() for word in _WORD.findall(VOLATILE.sub(" ", whole))]
     telling = [word for word in words if word not in _FILLERS and word not in without]
     kept = list(dict.fromkeys(telling))[:MAX_WORDS]
     while len(kept) > 1 and kept[-1] in _ENDS_NO_NAME:

@@ -4,45 +4,11 @@ from hypothesis import strategies as st
 
 from proxy.identify.prompts import (
     _NAMES_OF_TIME,
-    _VOLATILE,
     MAX_KNOWN_WORDS,
-    AgentNames,
+    VOLATILE,
     PromptHashes,
     Prompts,
-    readable_name,
 )
-
-
-@pytest.mark.parametrize(
-    ("system", "tools", "name"),
-    [
-        ("You are a helpful assistant.", (), "assistant"),
-        ("You are a helpful assistant.", ("get_weather",), "assistant-get-weather"),
-        ("You are Senior Research Scientist. You're seasoned", (), "senior-research-scientist"),
-        ("You are a world class technical writer, famous.", (), "technical-writer"),
-        ('You are an agent. Your internal name is "weather_agent".', ("f",), "weather-agent"),
-        ("Your name is Max Mustermind.", (), "max-mustermind"),
-        ("Act as a math tutor for children.", (), "math-tutor"),
-        ("You are talking to John Smith.", (), "talking"),
-        ("You are helping", ("f",), "helping"),
-        ("Please address the user as Jane Doe. Be brief.", (), "address-as-brief"),
-        ("Answer mail to jane@example.com and Dr. Who", (), "answer-mail"),
-        ("You are a helpful assistant that can describe images to Jane.", ("f",), "assistant-describe-images"),
-        ("You are an expert assistant who can solve any task using code blobs.", (), "assistant-code-blobs"),
-        ("You are an assistant that helps with any tasks. You are a bot for maps.", ("f",), "assistant-maps"),
-        ("You are an assistant that helps with any tasks.", ("f",), "assistant-f"),
-        ("You are designed to help with a variety of tasks, from answering", (), "designed-to-help-with-variety"),
-        ('You are an agent. Your internal name is "_905ee93c". The description about you is "Agent that adds numbers"', (), "agent-adds-numbers"),
-        ("You are a recipe editor powered by AI.", (), "recipe-editor"),
-        ("You're super friendly", ("get_joke",), "get-joke"),
-        ("", ("b", "a"), "a-b"),
-        ("", (), ""),
-        ("x " * 300, (), "x"),
-        ("Run job0123 now", (), "run-job-now"),
-    ],
-)  # fmt: skip
-def test_names_say_what_an_agent_is_and_not_who_its_user_is(system, tools, name):
-    assert readable_name(system, tools) == name
 
 
 def prompt_hash(system: str, tools: list[str], seed: int) -> int | None:
@@ -70,9 +36,8 @@ def test_words_and_tools_do_and_the_order_of_tools_does_not():
 
 
 @given(st.text(), st.lists(st.text(), max_size=3))
-def test_any_text_gets_a_short_name(system, tools):
-    assert len(readable_name(system, tools)) <= 64
-    prompt_hash(system, tools, 3)
+def test_any_text_has_a_hash(system, tools):
+    assert prompt_hash(system, tools, 3) == prompt_hash(system, tools, 3)
 
 
 WORDS = st.sampled_from(
@@ -86,7 +51,7 @@ BLANKS = st.sampled_from([" ", "\n", "\t\t", "\u00a0", "\x1c", ""])
 def test_words_are_masked_one_by_one_as_in_the_whole_text(pieces):
     text = "".join(word + blank for word, blank in pieces)
     hashes = PromptHashes(3)
-    masked = " ".join(_VOLATILE.sub("#", text).split())
+    masked = " ".join(VOLATILE.sub("#", text).split())
     assert " ".join(map(hashes._masked.__getitem__, text.split())) == masked
     assert hashes.hash(text, ("f",)) == hashes.hash(text, ("f",)) == prompt_hash(text, ["f"], 3)  # fmt: skip
     assert hashes.hash(masked, ()) == prompt_hash(masked, [], 3)
@@ -94,9 +59,9 @@ def test_words_are_masked_one_by_one_as_in_the_whole_text(pieces):
 
 def test_names_of_time_are_all_words_of_letters_that_vary():
     days = [day + more for day in ("mon", "tue", "tues", "wed", "wednes", "thu", "thurs", "fri", "sat", "satur", "sun") for more in ("", "day")]  # fmt: skip
-    days = [day for day in days if _VOLATILE.fullmatch(day)]
+    days = [day for day in days if VOLATILE.fullmatch(day)]
     assert set(days) <= _NAMES_OF_TIME
-    assert all(_VOLATILE.fullmatch(name) for name in _NAMES_OF_TIME)
+    assert all(VOLATILE.fullmatch(name) for name in _NAMES_OF_TIME)
 
 
 def test_known_words_are_bounded():
@@ -104,18 +69,6 @@ def test_known_words_are_bounded():
     hashes.hash(" ".join(f"a{n:x}b" for n in range(MAX_KNOWN_WORDS + 9)), ())
     hashes.hash("x" * 100, ())
     assert len(hashes._masked) == 9
-
-
-def test_agents_are_capped_and_can_be_renamed():
-    names = AgentNames({"math-tutor": "maths"}, max_agents=2)
-    assert names.name(1, "You are a math tutor.", ()) == "maths"
-    assert names.name(1, "anything", ()) == "maths"
-    assert names.name(2, "You are a writer.", ()) == "writer"
-    assert names.name(3, "You are a reader.", ()) == "other"
-    assert names.overflowed == 1
-    for digest in range(4, 200):
-        assert names.name(digest, "You are a writer.", ()) == "writer"
-    assert len(names._names) == 100
 
 
 def test_a_prompt_that_an_agent_did_not_have_before_is_a_change():
