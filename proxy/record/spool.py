@@ -1,9 +1,8 @@
 """The raw spool's writer: records leave the event loop here and are on their way to the disk.
 
-What lives here: the bounded queue between the loop and the one thread that writes, and the answers to those who wait. What
-does not: what a full disk costs (`batches.py`), files (`segment_writer.py`), reading (`log_reader.py`, `incarnations.py`).
-
-`write()` hands the bytes to the page cache, where they survive `kill -9` of this process; `fsync` is about power cuts only.
+What lives here: the bounded queue between the loop and the one thread that writes, and the answers to those who wait. What does not: what
+a full disk costs (`batches.py`), files (`segment_writer.py`), reading (`log_reader.py`, `incarnations.py`). `write()` hands the bytes to
+the page cache, where they survive `kill -9` of this process; `fsync` is about power cuts only.
 """
 
 import asyncio
@@ -159,7 +158,7 @@ class SpoolWriter:
 
     @property
     def is_filling(self) -> bool:
-        """Whether half of the room is taken: what lies behind a checkpoint can be deleted."""
+        """Whether half of the room is taken."""
         return 2 * self.bytes_total() >= self._options.max_bytes
 
     def queued_bytes(self) -> int:
