@@ -18,13 +18,12 @@ from proxy.identify.facts import (
     Fact,
     Link,
     Run,
-    Session,
-    Waiting,
     with_asked,
     with_link,
     with_session,
     with_waits,
 )
+from proxy.state.common import Common
 from proxy.state.strays import Past, Strays
 from proxy.state.totals import Place
 
@@ -62,12 +61,10 @@ class MemoryState:
         self._facts: dict[int, Calls | Link] = {}
         self._runs: OrderedDict[Place, Live] = OrderedDict()
         self.past = Past()
-        self._shared: OrderedDict[int, Session | Waiting] = OrderedDict()
+        self.common = Common(max_runs)
         self.strays = Strays(self._facts, max_runs)
         self.evicted = 0
         """Runs that were forgotten because of the cap, though they were not idle for long."""
-        self.evicted_shared = 0
-        """Sessions and lists of waiting runs that were forgotten because of the cap."""
 
     async def open(self) -> None:
         """See `State`."""
@@ -89,7 +86,7 @@ class MemoryState:
         """See `State`."""
         found: dict[int, Fact] = {}
         for each in keys:
-            fact = self._facts.get(each) or self._shared.get(each)
+            fact = self._facts.get(each) or self.common.get(each)
             if fact is not None:
                 found[each] = fact
         return found
@@ -137,7 +134,7 @@ class MemoryState:
 
     def losses(self) -> Mapping[str, int]:
         """See `State`."""
-        return {"state_evicted": self.evicted, "state_evicted_shared": self.evicted_shared, "state_evicted_strays": self.strays.evicted}  # fmt: skip
+        return {"state_evicted": self.evicted, "state_evicted_shared": self.common.evicted, "state_evicted_strays": self.strays.evicted}  # fmt: skip
 
     def observe(self, run: Run, changes: Sequence[Change]) -> None:
         """Take over what another life of this worker remembered; `run.step_seq` is its number then. Idempotent."""
@@ -186,18 +183,6 @@ class MemoryState:
         fact = self._facts.get(where)
         asked = fact.asked if isinstance(fact, Calls) else ()
         return next((each for each in asked if each.step_id == step_id), None)
-
-    def shared(self) -> list[tuple[int, Session | Waiting]]:
-        """Give what belongs to no one run."""
-        return list(self._shared.items())
-
-    def keep_shared(self, where: int, fact: Session | Waiting) -> None:
-        """Keep what belongs to no one run."""
-        self._shared[where] = fact
-        self._shared.move_to_end(where)
-        if len(self._shared) > self._max_runs:
-            self._shared.popitem(last=False)
-            self.evicted_shared += 1
 
     def __len__(self) -> int:
         """Give the number of runs."""
@@ -263,7 +248,7 @@ class MemoryState:
                     yield shelf, where, fact
 
     def _apply(self, live: Live, changes: Sequence[Change]) -> None:
-        facts, shared = self._facts, self._shared
+        facts, common = self._facts, self.common
         alone = Calls()
         for change in changes:
             where = change.key
@@ -279,9 +264,9 @@ class MemoryState:
                 facts[where] = with_link(facts.get(where), change.link)
                 self._shelve(live, change.shelf, where)
             elif isinstance(change, Wait):
-                self.keep_shared(where, with_waits(shared.get(where), change.waits))
+                common.keep(where, with_waits(common.get(where), change.waits))
             else:
-                self.keep_shared(where, with_session(shared.get(where), change.session))
+                common.keep(where, with_session(common.get(where), change.session))
 
     def _shelve(self, live: Live, shelf: Shelf, where: int) -> None:
         kept = live.shelves[shelf]

@@ -53,7 +53,7 @@ def _pieces(state: MemoryState, runs: list[Run], past: list[Run]) -> Iterator[by
     for start in range(0, len(runs), RUNS_A_PIECE):
         found = [_saved(state, run) for run in runs[start : start + RUNS_A_PIECE]]
         yield _encode(_Piece(runs=tuple(found)))
-    shared = state.shared()
+    shared = state.common.all()
     for start in range(0, len(shared), SHARED_A_PIECE):
         yield _encode(_Piece(shared=tuple(shared[start : start + SHARED_A_PIECE])))
     strays = state.strays.all()
@@ -80,7 +80,7 @@ def restore(state: MemoryState, piece: bytes) -> None:
         changes += saved.links
         state.observe(saved.run, changes)
     for key, fact in read.shared:
-        state.keep_shared(key, fact)
+        state.common.keep(key, fact)
     for key, stray in read.strays:
         for asked in stray.asked:
             state.strays.keep(key, asked)

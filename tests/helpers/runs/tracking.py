@@ -53,7 +53,7 @@ def content(state: MemoryState) -> object:
         where: frozenset(fact.asked) if isinstance(fact, Calls) else fact
         for where, fact in state._facts.items()
     }
-    return list(state.runs()), facts, dict(state._shared), state.strays.all()
+    return list(state.runs()), facts, dict(state.common.all()), state.strays.all()
 
 
 class Tracker:

@@ -108,7 +108,7 @@ def test_sessions_and_waiting_runs_belong_to_nobody_and_are_bounded():
     state = MemoryState(2, DAY_US)
     admit(state, run_of("a"), Wait(1, Waits("a", 1, 1, ("f",))), Keep(2, Session("s", 1)), Keep(3, Session("r", 1)))  # fmt: skip
     assert look(state, 1, 2, 3) == {2: Session("s", 1), 3: Session("r", 1)}
-    assert state.evicted_shared == 1
+    assert state.common.evicted == 1
     admit(state, run_of("a"), Wait(4, Waits("a", 1, 1, ("f",))))
     assert isinstance(look(state, 4)[4], Waiting)
 
