@@ -7,7 +7,7 @@ What lives here: naming a step after the tools whose results stand at the end of
 import re
 from collections.abc import Sequence
 
-from proxy.identify.items import Item
+from proxy.identify.items import SIGNATURE, Item
 
 MAX_NAMED = 3
 _TOOL = re.compile(r"[\w./:-]{1,64}", re.ASCII)
@@ -46,7 +46,7 @@ def _name(result: Item, place: int, count: int, asked: Item | None) -> str:
     if result.names:
         return result.names[0]
     called = asked.names if asked else ()
-    ids = [each for each in asked.ids if not each.startswith("signature-")] if asked else []  # fmt: skip
+    ids = [each for each in asked.ids if not each.startswith(SIGNATURE)] if asked else []  # fmt: skip
     if result.ids and result.ids[0] in ids and len(ids) == len(called):
         return called[ids.index(result.ids[0])]
     return called[place] if len(called) == count else ""

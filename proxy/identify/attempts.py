@@ -9,15 +9,21 @@ The rule. A call is the next attempt of an earlier one
 - `app`: where a call of the same bytes, of the same client, had failed before this one was sent. What was sent before that was on its
   way already: it is a parallel call, however equal.
 
+Beside other live runs of the client that say the same, the call that is repeated by `app`, or while it is still open here, is one of the
+same connection: else each of them would be taken for the retry of another.
+
 A step has one newest attempt: a failure that was tried again already is followed by no other call. Where the call that fits best was
 refused here, this one repeats a refusal of ours and begins a step: that is no failure of the provider. What cannot be told from a retry
 without the client's word is a parallel equal call of the same client that it happened to send after another one had failed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from proxy.identify.facts import RETRY_US, Asked, Calls, Fact
 from proxy.identify.lookup import Hints, Lookup
+
+BESIDE_US = 2 * 60 * 1_000_000
+"""Runs that say the same within this time are beside one another."""
 
 _BLOCKED = "blocked"
 _OVER = frozenset({"failed", _BLOCKED})
@@ -37,6 +43,25 @@ def stray_retry_of(
     return _repeated(hints, found.get(look.stray_retry), found.get(look.stray_same), now_us)  # fmt: skip
 
 
+def is_own(hints: Hints, asked: Asked, alike: Sequence[Asked], now_us: int) -> bool:
+    """Tell whether a call is the caller's own where other runs say the same at the same time: of the same connection then."""
+    if asked.connection == hints.connection:
+        return True
+    return not any(
+        each.run_id != asked.run_id
+        and each.signature == hints.signature
+        and now_us - each.seen_us <= BESIDE_US
+        and _goes_on(each)
+        for each in alike
+    )
+
+
+def _goes_on(asked: Asked) -> bool:
+    """Tell whether a run seems to be under way: one after the other they may say the same, too."""
+    calls = asked.reply is not None and asked.reply.calls
+    return bool(asked.state in ("open", "failed") or asked.continued_by or calls)
+
+
 def _repeated(
     hints: Hints, named: Fact | None, same: Fact | None, now_us: int
 ) -> tuple[Asked, str] | None:
@@ -44,7 +69,7 @@ def _repeated(
     if isinstance(named, Calls):
         fitting = [each for each in named.asked if each.state != "done"]
     elif isinstance(same, Calls):
-        fitting = [each for each in same.asked if _is_repeated(hints, each, now_us)]
+        fitting = [each for each in same.asked if _is_repeated(hints, each, same.asked, now_us)]  # fmt: skip
     fitting = [each for each in fitting if _is_free(hints, each, now_us)]
     if not fitting:
         return None
@@ -61,14 +86,19 @@ def _is_free(hints: Hints, asked: Asked, now_us: int) -> bool:
     return not hints.run or asked.run_id in ("", hints.run)
 
 
-def _is_repeated(hints: Hints, asked: Asked, now_us: int) -> bool:
+def _is_repeated(
+    hints: Hints, asked: Asked, alike: Sequence[Asked], now_us: int
+) -> bool:
     """Tell whether a call of the same bytes may be what is repeated."""
     if hints.retry_key and asked.brief > 1:
         return False  # both have an id of their own, and not the same
-    if hints.is_retry:
+    if hints.is_retry and asked.state != "open":
         return asked.state != "done"
-    is_same_client = asked.signature == hints.signature
-    return asked.state in _OVER and is_same_client and asked.seen_us <= now_us
+    if not hints.is_retry:
+        is_same_client = asked.signature == hints.signature
+        if asked.state not in _OVER or not is_same_client or asked.seen_us > now_us:
+            return False
+    return is_own(hints, asked, alike, now_us)
 
 
 def _fit(hints: Hints, asked: Asked) -> tuple[bool, bool, bool, bool, int]:

@@ -11,20 +11,23 @@ import msgspec
 from proxy.identify.conversation import Conversation
 from proxy.identify.echo import Piece
 from proxy.identify.facts import Asked, Link, Reply, Session, Waits
-from proxy.identify.items import Item, is_telling
+from proxy.identify.items import Item
 from proxy.identify.ladder import Decision
 from proxy.identify.lookup import (
     Hints,
     Lookup,
+    context_keys,
     echo_key,
     id_key,
     id_space,
+    marks,
     pair_key,
     response_key,
 )
 from proxy.model import Kind
 
-MAX_LINKED_IDS = 12
+MAX_KEPT_IDS = 2
+"""A request that shows one of an answer's ids shows all, but where an agent leaves results out."""
 
 
 class Shelf(IntEnum):
@@ -79,6 +82,8 @@ class Call(msgspec.Struct, frozen=True):
     is_llm: bool
     last: Item | None
     """What the answer is an answer to."""
+    marks: tuple[tuple[int, int], ...]
+    """What the answer stands behind (`lookup.marks`)."""
     is_prefilled: bool
     continues: Asked | None
 
@@ -118,7 +123,8 @@ def asked_of(
         connection=hints.connection,
         size=len(conversation.text.rstrip()) if look.cuts else 0,
         brief=len(brief),
-        keys=(*brief, *(each for each in lasting if each)),
+        lasting=sum(map(bool, lasting)),
+        keys=(*brief, *filter(None, (*lasting, decision.shown))),
     )
 
 
@@ -134,7 +140,7 @@ def at_admission(
     items = conversation.items
     call = Call(
         asked, hints.tenant, look.scope, look.waiting, is_llm,
-        items[count - 1] if is_llm and count else None, count < len(items), decision.continues,
+        items[count - 1] if is_llm and count else None, marks(items[:count]) if is_llm else (), count < len(items), decision.continues,
     )  # fmt: skip
     changes = pushes(asked)
     before = decision.continues
@@ -172,7 +178,7 @@ def of_none(
         brief=len(strays),
         keys=strays,
     )
-    return Call(asked, hints.tenant, 0, (), False, None, False, None), pushes(asked)
+    return Call(asked, hints.tenant, 0, (), False, None, (), False, None), pushes(asked)
 
 
 def at_answer(
@@ -183,9 +189,9 @@ def at_answer(
     seen_us = call.asked.seen_us if state == "done" else max(now_us, call.asked.seen_us)
     asked = msgspec.structs.replace(call.asked, state=state, reply=_reply(call, answer), seen_us=seen_us)  # fmt: skip
     changes: list[Change] = []
-    if answer.response_id and call.is_llm and state == "done":
-        response = response_key(seed, call.tenant, answer.response_id)
-        asked = msgspec.structs.replace(asked, keys=(*asked.keys, response))
+    if call.is_llm and asked.run_id:
+        shown = _shown(seed, call, answer, state)
+        asked = msgspec.structs.replace(asked, keys=(*asked.keys, *shown))
     changes += pushes(asked)
     if state != "done" and before is not None and not before.continued_by:
         changes += pushes(before)  # another one may go on from there
@@ -193,10 +199,7 @@ def at_answer(
         return changes
     link, item = Link(asked.run_id, asked.turn_seq), answer.item
     if item is not None:
-        ids = [each for each in item.ids if is_telling(each)][:MAX_LINKED_IDS]
-        in_ids = id_space(seed, call.tenant)
-        changes += [Lead(id_key(seed, in_ids, each), Shelf.LINK, link) for each in ids]  # fmt: skip
-        if call.last is not None and not ids and not call.is_prefilled:
+        if call.last is not None and not item.telling and not call.is_prefilled:
             changes.append(Lead(pair_key(call.scope, call.last, item), Shelf.LINK, link))  # fmt: skip
         if item.names and state == "done":
             waits = Waits(asked.run_id, asked.turn_seq, now_us, item.names)
@@ -205,8 +208,23 @@ def at_answer(
     return changes
 
 
+def _shown(seed: int, call: Call, answer: Answer, state: str) -> list[int]:
+    """Give the keys of what the next request may show of an answer: its ids, and itself behind what it stood behind."""
+    found, item = [], answer.item
+    if answer.response_id and state == "done":
+        found.append(response_key(seed, call.tenant, answer.response_id))
+    if item is not None:
+        in_ids = id_space(seed, call.tenant)
+        found += [id_key(seed, in_ids, each) for each in item.telling[:MAX_KEPT_IDS]]
+        if not call.is_prefilled:
+            found += [each for each, _ in context_keys(call.scope, call.marks, item)]
+    return found
+
+
 def pushes(asked: Asked) -> list[Change]:
-    shelves = [Shelf.BRIEF] * asked.brief + [Shelf.CHAIN] * len(asked.keys)
+    """Put a call under each of its keys."""
+    shelves = [Shelf.BRIEF] * asked.brief + [Shelf.CHAIN] * asked.lasting
+    shelves += [Shelf.LINK] * (len(asked.keys) - len(shelves))
     return [Push(each, shelf, asked) for each, shelf in zip(asked.keys, shelves, strict=False)]  # fmt: skip
 
 

@@ -8,20 +8,24 @@ that request was answered. Ids that providers issue decide before texts do; text
 that two runs which begin alike are not taken for one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
+from proxy.identify.attempts import is_own
 from proxy.identify.conversation import Conversation
 from proxy.identify.facts import Asked, Calls, Fact, Link, Reply
-from proxy.identify.items import HEAD_CHARS, Item, head, is_telling
+from proxy.identify.items import HEAD_CHARS, SIGNATURE, Item, head, is_telling
 from proxy.identify.lookup import Hints, Lookup
 
 ANEW_US = 2 * 60 * 1_000_000
 """A conversation whose only call failed is tried anew within this time, by the same client."""
 TELLING_CHARS = 60
 """Neighbours shorter than this together are said in many conversations."""
+CONTEXT_CHARS = 24
+"""Less is enough where the call is known that was answered this, and is the only one."""
 
 MAX_LINES = 6
+EXTENDS, ISSUED = "the conversation goes on", "a tool call's id"
 
 BY_ID, BY_REPLY, BY_CALLS, BY_HEAD, BY_OTHER_IDS, UNTOLD = 6, 5, 4, 3, 2, 1
 
@@ -40,6 +44,19 @@ class Joined(NamedTuple):
 class _Found(NamedTuple):
     asked: Asked
     score: int
+    evidence: str = EXTENDS
+    """Another one than this: not all that was asked stands here, too; the history was cut, summed up or edited."""
+
+    @property
+    def continues(self) -> Asked | None:
+        """Give the call from which the conversation goes on, where that is certain.
+
+        Under other ids it may be somebody else's: the call stays free for the one who has the right ones. A changed history with an
+        answer from which another call went on is what a summary leaves behind more often than a branch.
+        """
+        is_unsure = self.score == BY_OTHER_IDS
+        is_rest = self.asked.continued_by and self.evidence != EXTENDS
+        return None if is_unsure or is_rest else self.asked
 
 
 def continuation(
@@ -51,23 +68,46 @@ def continuation(
     now_us: int,
 ) -> Joined | None:
     """Find the run; `None` where nothing fits."""
-    best = _best_prefix(hints, conversation, look, found) or _grown(seed, hints, conversation, look, found)  # fmt: skip
-    by_id = _first_link(look.ids, found)
+    best = _newest(hints, conversation, look, found) or _grown(seed, hints, conversation, look, found)  # fmt: skip
     if best is not None:
-        asked, score = best
-        if by_id is None or by_id.run_id == asked.run_id or score >= BY_ID:
-            turn = turn_after(conversation, asked.turn_seq)
-            # Under other ids it may be somebody else's: the call stays free for the one who has the right ones.
-            known = asked if score != BY_OTHER_IDS else None
-            return Joined(asked.run_id, turn, known, "the conversation goes on", score >= BY_CALLS)  # fmt: skip
-    if by_id is not None:
-        turn = turn_after(conversation, by_id.turn_seq)
-        return Joined(by_id.run_id, turn, None, "a tool call's id", True)
+        turn = turn_after(conversation, best.asked.turn_seq)
+        return Joined(best.asked.run_id, turn, best.continues, best.evidence, best.score >= BY_CALLS)  # fmt: skip
+    return _older(hints, conversation, look, found) or _anew(hints, look, found, now_us)
+
+
+def _newest(
+    hints: Hints, conversation: Conversation, look: Lookup, found: Mapping[int, Fact]
+) -> _Found | None:
+    """Find the call that was answered what stands here as the newest answer: only from that one a conversation goes on, or branches off."""
+    places = [each for each in look.prefixes if each[0] >= look.newest]
+    best = _by_prefix(hints, conversation, places, found)
+    own = {each for item in conversation.items[look.newest :] for each in item.ids}
+    issued = _known_by(look.ids[: look.newest_ids], found, own)
+    if issued is not None and (best is None or (best.score < BY_ID and best.asked.run_id != issued.run_id)):  # fmt: skip
+        return _Found(issued, BY_ID, ISSUED)
+    if best is None and look.newest:
+        return _by_context(hints, conversation.items[look.newest], look, found)
+    return best
+
+
+def _older(
+    hints: Hints, conversation: Conversation, look: Lookup, found: Mapping[int, Fact]
+) -> Joined | None:
+    """Find a call from which this conversation went on earlier; the newest answer is not known as anybody's."""
+    issued = _known_by(look.ids[look.newest_ids :], found)
+    if issued is not None:
+        turn = turn_after(conversation, issued.turn_seq)
+        return Joined(issued.run_id, turn, issued, ISSUED, True)
+    places = [each for each in look.prefixes if each[0] < look.newest]
+    best = _by_prefix(hints, conversation, places, found)
+    if best is not None:
+        turn = turn_after(conversation, best.asked.turn_seq)
+        return Joined(best.asked.run_id, turn, best.continues, "an earlier part of the conversation", False)  # fmt: skip
     link = _by_pairs(look, found)
     if link is not None:
         turn = turn_after(conversation, link.turn_seq)
         return Joined(link.run_id, turn, None, "a part of the conversation", False)
-    return _anew(hints, look, found, now_us)
+    return None
 
 
 def turn_after(conversation: Conversation, turn_seq: int) -> int:
@@ -100,12 +140,15 @@ def pick(
     return _Found(known.asked[best[-1]], best[0])
 
 
-def _best_prefix(
-    hints: Hints, conversation: Conversation, look: Lookup, found: Mapping[int, Fact]
+def _by_prefix(
+    hints: Hints,
+    conversation: Conversation,
+    places: Sequence[tuple[int, int, int]],
+    found: Mapping[int, Fact],
 ) -> _Found | None:
     """Find the call whose whole request is the longest proper prefix of this one, and whose answer stands behind it."""
     items = conversation.items
-    for n, strict, loose in look.prefixes:
+    for n, strict, loose in places:
         reply = items[n] if items[n].role == "assistant" else None
         best = pick(hints, found.get(strict), reply, UNTOLD)
         if best is None and reply is not None:
@@ -186,18 +229,69 @@ def _anew(
 ) -> Joined | None:
     """Find the first call that said the same in other bytes, or was refused here: it is not repeated but tried anew."""
     known = found.get(look.strict)
-    for asked in reversed(known.asked) if isinstance(known, Calls) else ():
+    calls = known.asked if isinstance(known, Calls) else ()
+    for asked in reversed(calls):
         failed = asked.state in ("failed", "blocked")
         is_recent = now_us - asked.seen_us <= ANEW_US
         is_same = asked.signature == hints.signature != 0
-        if failed and is_recent and is_same and not asked.continued_by:
+        if failed and is_recent and is_same and not asked.continued_by and is_own(hints, asked, calls, now_us):  # fmt: skip
             return Joined(asked.run_id, asked.turn_seq, asked, "a call that failed is tried anew", False)  # fmt: skip
     return None
 
 
-def _first_link(keys: tuple[int, ...], found: Mapping[int, Fact]) -> Link | None:
+def _known_by(
+    keys: Sequence[int], found: Mapping[int, Fact], issued: Set[str] | None = None
+) -> Asked | None:
+    """Find the call of the first id that is known; one that issued one of these, where they are given, and did not just show them."""
     for each in keys:
-        link = found.get(each)
-        if isinstance(link, Link) and not link.is_ambiguous:
-            return link
+        known = found.get(each)
+        calls = [
+            asked
+            for asked in (known.asked if isinstance(known, Calls) else ())
+            if issued is None or (asked.reply and not issued.isdisjoint(asked.reply.ids))
+        ]  # fmt: skip
+        if calls:
+            return max(calls, key=lambda asked: (not asked.continued_by, asked.seen_us))
     return None
+
+
+def _by_context(
+    hints: Hints, reply: Item, look: Lookup, found: Mapping[int, Fact]
+) -> _Found | None:
+    """Find the call of one run alone that was answered this behind the same user message or the same answer, whatever else has changed."""
+    chars: dict[str, int] = {}
+    fitting: dict[str, _Found] = {}
+    for each, size in look.contexts:
+        known = found.get(each)
+        for asked in known.asked if isinstance(known, Calls) else ():
+            score = _score_in_context(hints, asked, reply)
+            if score:
+                chars[asked.step_id] = chars.get(asked.step_id, 0) + size
+                fitting[asked.step_id] = _Found(asked, score, "the newest answer")
+    told = [
+        each
+        for step_id, each in fitting.items()
+        if chars[step_id] >= (CONTEXT_CHARS if each.score > BY_OTHER_IDS else TELLING_CHARS)
+    ]  # fmt: skip
+    free = [each for each in told if not each.asked.continued_by] or told
+    most = max((chars[each.asked.step_id] for each in free), default=0)
+    best = [each for each in free if chars[each.asked.step_id] == most]
+    if _runs(best) > 1:
+        best = [each for each in best if each.asked.connection == hints.connection]
+    if _runs(best) != 1:
+        return None
+    return max(best, key=lambda each: (each.score, each.asked.seen_us))
+
+
+def _score_in_context(hints: Hints, asked: Asked, reply: Item) -> int:
+    """Say how well an answer fits where the conversation before it is another one: any other ids count against it."""
+    score, answered = _score(hints, asked, reply), asked.reply
+    if answered is None or score <= UNTOLD:
+        return 0
+    has_ids = any(not each.startswith(SIGNATURE) for each in reply.ids)
+    is_renamed = score < BY_ID and has_ids and any(map(is_telling, answered.ids))
+    return BY_OTHER_IDS if is_renamed else score
+
+
+def _runs(found: Sequence[_Found]) -> int:
+    return len({each.asked.run_id for each in found})

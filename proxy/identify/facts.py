@@ -51,8 +51,10 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="a"):
     """Characters of a prompt that may grow (`growth.py`)."""
     brief: int = 0
     """How many of the keys matter for a short time only."""
+    lasting: int = 0
+    """How many of the keys behind those are of its whole conversation."""
     keys: tuple[int, ...] = ()
-    """Under which it is remembered; the brief ones first."""
+    """Under which it is remembered: the brief ones, those of its whole conversation, those of its answer."""
 
 
 class Calls(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="c"):

@@ -22,6 +22,8 @@ BARE_CHARS = 32_000
 """A longer text has no form without digits: it would cost more than it helps."""
 MIN_ID_CHARS = 8
 MAX_COUNTER_CHARS = 512
+SIGNATURE = "signature-"
+"""How a thought's signature begins among the ids."""
 
 _THOUGHT = re.compile(
     r"<(think|thinking)>.*?</\1>|\A.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE
@@ -114,7 +116,7 @@ def answer_item(
             ids.append(call_id)
         names.append(name)
         size += len(name) + len(arguments)
-    ids += [f"signature-{digest(seed, utf8(each)):016x}" for each in signatures]
+    ids += [f"{SIGNATURE}{digest(seed, utf8(each)):016x}" for each in signatures]
     if not calls and kept.startswith(_CALLING):
         for written in _CALLED.finditer(kept):
             ids.append(written["id"])

@@ -5,7 +5,7 @@ bodies (`conversation.py`), the rungs of one conversation (`continuation.py`). P
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proxy.identify.attempts import retry_of
 from proxy.identify.continuation import Joined, continuation, turn_after
@@ -31,6 +31,8 @@ class Decision:
     retry_layer: str = ""
     continues: Asked | None = None
     """The call that this one goes on from."""
+    shown: int = 0
+    """The key of an id that stands here and that nobody issued: the framework's own, by which the next request is known."""
     evidence: str = field(default="", compare=False)
     """For people who ask why."""
 
@@ -49,6 +51,20 @@ def decide(
     now_us: int,
 ) -> Decision:
     """Climb the ladder."""
+    decision = _climb(seed, hints, conversation, look, found, now_us)
+    if look.newest_ids and look.ids[0] not in found:
+        return replace(decision, shown=look.ids[0])
+    return decision
+
+
+def _climb(
+    seed: int,
+    hints: Hints,
+    conversation: Conversation,
+    look: Lookup,
+    found: Mapping[int, Fact],
+    now_us: int,
+) -> Decision:
     is_llm = hints.kind is Kind.LLM
     joined = continuation(seed, hints, conversation, look, found, now_us) if is_llm else None  # fmt: skip
     named = _named(hints, conversation, look, found, joined)

@@ -76,7 +76,13 @@ class Lookup:
     prefixes: tuple[tuple[int, int, int], ...] = ()
     """(Number of items, strict key, loose key), longest first."""
     ids: tuple[int, ...] = ()
-    """Newest first."""
+    """Calls that issued ids, newest first."""
+    newest_ids: int = 0
+    """How many of them belong to the newest answer."""
+    contexts: tuple[tuple[int, int], ...] = ()
+    """(Key, characters): calls whose answer was the newest one here, behind the same user message, behind the same answer."""
+    newest: int = 0
+    """How many items stand before the newest answer; 0 where there is none."""
     pairs: tuple[tuple[int, int], ...] = ()
     """(Key, characters), newest first."""
     cuts: tuple[tuple[int, Cut], ...] = ()
@@ -95,7 +101,7 @@ class Lookup:
         found = [self.same, self.retry, *self.strays, self.strict, self.loose, self.response, self.trace, self.session, *self.ids, *self.waiting]  # fmt: skip
         for _, strict, loose in self.prefixes:
             found += (strict, loose)
-        for listed in (self.pairs, self.cuts, self.echoes):
+        for listed in (self.pairs, self.contexts, self.cuts, self.echoes):
             found += [each[0] for each in listed]
         return [each for each in dict.fromkeys(found) if each]
 
@@ -105,8 +111,10 @@ class Lookup:
         return [each for each in (self.stray_same, self.stray_retry) if each]
 
 
-_CHAIN, _LOOSE, _SAME, _RETRY, _PAIR, _ECHO, _CUT, _ID, _STRAY = range(0x1F01, 0x1F0A)
-_RESULT, _LATER = 0x2F01, 0x2F02
+_CHAIN, _LOOSE, _SAME, _RETRY, _PAIR, _ECHO, _CUT, _CONTEXT, _STRAY = range(
+    0x1F01, 0x1F0A
+)
+_RESULT, _LATER, _NOTHING = 0x2F01, 0x2F02, 0x2F03
 
 
 def lookup(
@@ -124,10 +132,9 @@ def lookup(
     asked = conversation.asked if items else 0
     strict, loose = _chains(seed, items)
     in_chain, in_loose = mix(scope, _CHAIN), mix(scope, _LOOSE)
-    places = [n for n in range(len(items) - 1, 0, -1) if items[n].role == "assistant"]
-    if items and items[-1].role != "assistant" and len(items) > 1:
-        places = list(dict.fromkeys((len(items) - 1, *places)))
     in_echo, in_ids = mix(scope, _ECHO), id_space(seed, tenant)
+    newest = _newest_answer(items, asked)
+    ids, own = _newest_ids(items, newest)
     response, pair, in_cuts = conversation.previous_response_id, mix(scope, _PAIR), mix(scope, _CUT)  # fmt: skip
     same = mix(mix(scope, _SAME), hints.body_hash) if hints.body_hash else 0
     retry = key(seed, b"retry", tenant, hints.retry_key) if hints.retry_key else 0
@@ -139,8 +146,11 @@ def lookup(
         stray_retry=mix(in_strays, retry) if retry else 0,
         strict=mix(in_chain, strict[asked]) if asked else 0,
         loose=mix(in_loose, loose[asked]) if asked else 0,
-        prefixes=tuple((n, mix(in_chain, strict[n]), mix(in_loose, loose[n])) for n in places[:MAX_PREFIXES]),
-        ids=tuple(id_key(seed, in_ids, each) for each in _newest_ids(items)),
+        prefixes=tuple((n, mix(in_chain, strict[n]), mix(in_loose, loose[n])) for n in _places(items)),
+        ids=tuple(id_key(seed, in_ids, each) for each in ids),
+        newest_ids=own,
+        contexts=context_keys(scope, marks(items[:newest]), items[newest]) if newest else (),
+        newest=newest,
         pairs=tuple((mix(pair, each), size) for each, size in _pairs(items)[:MAX_PAIRS]),
         cuts=tuple((mix(in_cuts, cut.digest), cut) for cut in cuts) if is_llm else (),
         response=response_key(seed, tenant, response) if response else 0,
@@ -177,6 +187,25 @@ def pair_key(scope: int, before: Item, answer: Item) -> int:
     return mix(mix(scope, _PAIR), mix(before.full, answer.full))
 
 
+def marks(items: Sequence[Item]) -> tuple[tuple[int, int], ...]:
+    """Give what an answer that comes next stands behind, with its characters: what the user said last, what was answered last.
+
+    A beginning counts for an answer's text, since frameworks cut and decorate what follows, and its calls count for the rest.
+    """
+    said = next((each for each in reversed(items) if each.role == "user"), None)
+    before = next((each for each in reversed(items) if each.role == "assistant"), None)
+    answered = (before.calls or before.head, before.size) if before else (_NOTHING, 0)
+    return (answered, (said.loose, said.size)) if said else (answered,)
+
+
+def context_keys(
+    scope: int, before: Sequence[tuple[int, int]], answer: Item
+) -> tuple[tuple[int, int], ...]:
+    """Give the keys of an answer and what it stands behind, with their characters."""
+    said = mix(mix(scope, _CONTEXT), answer.calls or answer.head)
+    return tuple((mix(said, mark), size + answer.size) for mark, size in before)
+
+
 def waiting_keys(seed: int, hints: Hints) -> tuple[int, ...]:
     """Give the lists in which a run of this caller waits."""
     own = key(seed, b"waiting", hints.tenant, hints.caller)
@@ -202,14 +231,31 @@ def _chains(seed: int, items: Sequence[Item]) -> tuple[list[int], list[int]]:
     return strict, loose
 
 
-def _newest_ids(items: Sequence[Item]) -> list[str]:
+def _places(items: Sequence[Item]) -> list[int]:
+    """Say after how many items an earlier request may have ended, the latest place first."""
+    last = len(items) - 1
+    places = [n for n in range(last, 0, -1) if items[n].role == "assistant"]
+    if last > 0 and items[last].role != "assistant":
+        places.insert(0, last)
+    return places[:MAX_PREFIXES]
+
+
+def _newest_answer(items: Sequence[Item], asked: int) -> int:
+    return next((n for n in range(asked - 1, 0, -1) if items[n].role == "assistant"), 0)
+
+
+def _newest_ids(items: Sequence[Item], newest: int) -> tuple[list[str], int]:
+    """Give ids, the newest first, and how many of them stand in the newest answer and behind it."""
     found: dict[str, None] = {}
-    for item in reversed(items):
-        for each in item.telling:
+    own = 0
+    for place in range(len(items) - 1, -1, -1):
+        for each in items[place].telling:
             found[each] = None
+        if place >= newest:
+            own = len(found)
         if len(found) >= MAX_LOOKED_IDS:
             break
-    return list(found)[:MAX_LOOKED_IDS]
+    return list(found)[:MAX_LOOKED_IDS], min(own, MAX_LOOKED_IDS)
 
 
 def _pairs(items: Sequence[Item]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Whether a call repeats an earlier one: the rule, case by case."""
+"""Whether a call repeats an earlier one: the rule, case by case, and beside parallel calls that say the same."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from proxy.identify.attempts import retry_of, stray_retry_of
 from proxy.identify.facts import RETRY_US, Asked, Calls, Fact
 from proxy.identify.lookup import Hints, Lookup
 from proxy.model import Kind
+from tests.proxy.identify.test_ladder import CALL, Scene, run, user
 
 SAME, NAMED = 1, 2
 LOOK = Lookup(same=SAME, retry=NAMED)
@@ -110,3 +111,50 @@ def test_calls_of_no_run_are_found_under_keys_of_their_own():
     assert stray_retry_of(hints, look, {1: Calls((asked(),))}, NOW) is None
     assert stray_retry_of(hints, look, {3: Calls((stray,))}, NOW) == (stray, "app")
     assert stray_retry_of(hints, look, {4: Calls((stray,))}, NOW) == (stray, "app")
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def test_a_failed_call_that_stands_alone_is_tried_again(scene):
+    failed = scene.tell(user("a"), state="failed", connection=1)
+    again = scene.tell(user("a"), connection=2)
+    assert (run(again), again.decision.retry_layer) == (run(failed), "app")
+
+
+def test_beside_runs_that_begin_alike_a_retry_is_known_by_its_connection(scene):
+    failed = scene.tell(user("a"), state="failed", connection=1)
+    beside = scene.ask(user("a"), extra={"seed": 1}, connection=2, signature=7)
+    other = scene.tell(user("b"), calls=[(CALL, "f")], connection=2)
+    again = scene.tell(user("a"), connection=1)
+    assert run(again) == run(failed)
+    assert len({run(failed), run(beside), run(other)}) == 3
+
+
+@pytest.mark.parametrize("state", ["failed", "open", "calls"])
+def test_a_parallel_start_is_not_taken_for_the_retry_of_another(scene, state):
+    scene.tell(
+        user("a"), connection=1
+    )  # done, and nothing follows: not beside the others
+    first = scene.ask(user("a"), connection=2)
+    second = scene.ask(user("a"), connection=3)
+    scene.end(first, scene.now, "failed")
+    if state != "open":
+        is_done = state == "calls"
+        scene.end(second, scene.now, "done" if is_done else "failed", calls=[(CALL, "f", {})] if is_done else ())  # fmt: skip
+    third = scene.ask(user("a"), connection=4)
+    assert len({run(each) for each in (first, second, third)}) == 3
+
+
+def test_runs_that_follow_each_other_are_not_beside_one_another(scene):
+    scene.tell(user("a"), text="done", connection=1)
+    failed = scene.tell(user("a"), state="failed", connection=2)
+    assert run(scene.tell(user("a"), connection=3)) == run(failed)
+
+
+def test_a_retry_of_what_is_still_open_is_no_guess_among_several(scene):
+    calls = [scene.ask(user("a"), connection=each) for each in (1, 2)]
+    third = scene.ask(user("a"), connection=3, is_retry=True)
+    assert run(third) not in map(run, calls)
