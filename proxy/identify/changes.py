@@ -4,6 +4,7 @@ What lives here: the changes as values, which each keeper of facts applies in it
 applying one twice changes nothing. What does not: keeping them (`proxy.state`), what follows from facts (`ladder.py`). Pure.
 """
 
+from collections.abc import Iterator
 from enum import IntEnum
 
 import msgspec
@@ -108,6 +109,7 @@ def asked_of(
 ) -> Asked:
     """Make the value under which a call is remembered; a retry keeps its step."""
     again = decision.retry_of
+    before = again or decision.continues
     grows = look.cuts[0][0] if look.cuts else 0
     brief = [each for each in (look.same, look.retry) if each]
     lasting = dict.fromkeys((look.strict, look.loose, grows))
@@ -117,10 +119,9 @@ def asked_of(
         step_seq=again.step_seq if again else 0,
         turn_seq=decision.turn_seq,
         seen_us=now_us,
-        body=hints.body_hash,
         attempt=again.attempt + 1 if again else 0,
-        signature=hints.signature,
-        connection=hints.connection,
+        signature=_one(hints.signature, before.signature if before else 0),
+        connection=_one(hints.connection, before.connection if before else 0),
         size=len(conversation.text.rstrip()) if look.cuts else 0,
         brief=len(brief),
         lasting=sum(map(bool, lasting)),
@@ -145,7 +146,7 @@ def at_admission(
     changes = pushes(asked)
     before = decision.continues
     if before is not None and not before.continued_by:
-        changes += pushes(msgspec.structs.replace(before, continued_by=asked.step_id))
+        changes += continued(before, asked.step_id)
     if not asked.run_id:
         return call, changes
     link = Link(asked.run_id, asked.turn_seq)
@@ -171,7 +172,6 @@ def of_none(
         step_seq=0,
         turn_seq=0,
         seen_us=now_us,
-        body=hints.body_hash,
         attempt=again.attempt + 1 if again else 0,
         signature=hints.signature,
         connection=hints.connection,
@@ -215,7 +215,7 @@ def _shown(seed: int, call: Call, answer: Answer, state: str) -> list[int]:
         found.append(response_key(seed, call.tenant, answer.response_id))
     if item is not None:
         in_ids = id_space(seed, call.tenant)
-        found += [id_key(seed, in_ids, each) for each in item.telling[:MAX_KEPT_IDS]]
+        found += [id_key(in_ids, each) for each in item.telling[:MAX_KEPT_IDS]]
         if not call.is_prefilled:
             found += [each for each, _ in context_keys(call.scope, call.marks, item)]
     return found
@@ -223,9 +223,24 @@ def _shown(seed: int, call: Call, answer: Answer, state: str) -> list[int]:
 
 def pushes(asked: Asked) -> list[Change]:
     """Put a call under each of its keys."""
+    return [Push(each, shelf, asked) for each, shelf in _places(asked)]
+
+
+def _places(asked: Asked) -> Iterator[tuple[int, Shelf]]:
     shelves = [Shelf.BRIEF] * asked.brief + [Shelf.CHAIN] * asked.lasting
     shelves += [Shelf.LINK] * (len(asked.keys) - len(shelves))
-    return [Push(each, shelf, asked) for each, shelf in zip(asked.keys, shelves, strict=False)]  # fmt: skip
+    return zip(asked.keys, shelves, strict=False)
+
+
+def continued(before: Asked, step_id: str) -> list[Change]:
+    """Let a step go on from a call: that one is put under its keys once more, and need not know them any longer."""
+    after = msgspec.structs.replace(before, continued_by=step_id, keys=())
+    return [Push(each, shelf, after) for each, shelf in _places(before)]
+
+
+def _one(value: int, known: int) -> int:
+    """Give one object for what all calls of a client have."""
+    return known if known == value else value
 
 
 def _reply(call: Call, answer: Answer) -> Reply | None:
@@ -234,5 +249,5 @@ def _reply(call: Call, answer: Answer) -> Reply | None:
     if item is None:
         return None
     if not call.is_prefilled:
-        return Reply(item.full, item.calls, item.head, item.ids)
-    return Reply(0, item.calls, 0, item.ids) if item.calls else None
+        return Reply(item.full, item.calls, item.head, item.telling)
+    return Reply(0, item.calls, 0, item.telling) if item.calls else None

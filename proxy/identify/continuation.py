@@ -14,7 +14,7 @@ from typing import NamedTuple
 from proxy.identify.attempts import is_own
 from proxy.identify.conversation import Conversation
 from proxy.identify.facts import Asked, Calls, Fact, Link, Reply
-from proxy.identify.items import HEAD_CHARS, SIGNATURE, Item, head, is_telling
+from proxy.identify.items import HEAD_CHARS, SIGNATURE, Item, head
 from proxy.identify.lookup import Hints, Lookup
 
 ANEW_US = 2 * 60 * 1_000_000
@@ -81,7 +81,7 @@ def _newest(
     """Find the call that was answered what stands here as the newest answer: only from that one a conversation goes on, or branches off."""
     places = [each for each in look.prefixes if each[0] >= look.newest]
     best = _by_prefix(hints, conversation, places, found)
-    own = {each for item in conversation.items[look.newest :] for each in item.ids}
+    own = {each for item in conversation.items[look.newest :] for each in item.telling}
     issued = _known_by(look.ids[: look.newest_ids], found, own)
     if issued is not None and (best is None or (best.score < BY_ID and best.asked.run_id != issued.run_id)):  # fmt: skip
         return _Found(issued, BY_ID, ISSUED)
@@ -167,11 +167,10 @@ def _score(hints: Hints, asked: Asked, reply: Item | None) -> int:
         return UNTOLD if answered is None and asked.state == "failed" else 0
     if answered is None:
         return UNTOLD if asked.state in ("done", "failed") else 0
-    issued = {each for each in answered.ids if is_telling(each)}
-    if not issued.isdisjoint(reply.ids):
+    if any(each in answered.ids for each in reply.telling):
         return BY_ID
     fit = _fit(answered, reply)
-    has_other_ids = bool(issued) and any(map(is_telling, reply.ids))
+    has_other_ids = bool(answered.ids and reply.telling)
     if fit > BY_HEAD and not has_other_ids:
         return fit
     # The same words under other ids, or only their beginning: of one client, and once.
@@ -240,7 +239,7 @@ def _anew(
 
 
 def _known_by(
-    keys: Sequence[int], found: Mapping[int, Fact], issued: Set[str] | None = None
+    keys: Sequence[int], found: Mapping[int, Fact], issued: Set[int] | None = None
 ) -> Asked | None:
     """Find the call of the first id that is known; one that issued one of these, where they are given, and did not just show them."""
     for each in keys:
@@ -289,7 +288,7 @@ def _score_in_context(hints: Hints, asked: Asked, reply: Item) -> int:
     if answered is None or score <= UNTOLD:
         return 0
     has_ids = any(not each.startswith(SIGNATURE) for each in reply.ids)
-    is_renamed = score < BY_ID and has_ids and any(map(is_telling, answered.ids))
+    is_renamed = score < BY_ID and has_ids and bool(answered.ids)
     return BY_OTHER_IDS if is_renamed else score
 
 

@@ -21,7 +21,8 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     full: int = 0
     calls: int = 0
     head: int = 0
-    ids: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    """Hashes of those that name one call in the world (`items.Item.telling`)."""
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="a"):
@@ -35,8 +36,6 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="a"):
     turn_seq: int
     seen_us: int
     """When it was admitted; once it has failed, when that was."""
-    body: int
-    """Hash of the request's bytes."""
     attempt: int = 0
     state: str = "open"
     """`open`, `done`, `failed` (the upstream's fault, or the agent left), `rejected` (a 4xx that stays one) or `blocked` (ours)."""
@@ -54,7 +53,8 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="a"):
     lasting: int = 0
     """How many of the keys behind those are of its whole conversation."""
     keys: tuple[int, ...] = ()
-    """Under which it is remembered: the brief ones, those of its whole conversation, those of its answer."""
+    """Under which it is remembered: the brief ones, those of its whole conversation, those of its answer. None any more once another
+    call went on from it: nothing that is said of it later has to be put there."""
 
 
 class Calls(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="c"):

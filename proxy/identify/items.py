@@ -55,8 +55,8 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     """The same without what agents change later: bodies of results, clocks and counters in what a user said."""
     ids: tuple[str, ...] = ()
     """Provider's ids of the calls made or answered here."""
-    telling: tuple[str, ...] = ()
-    """Those of them that name one call in the world."""
+    telling: tuple[int, ...] = ()
+    """Hashes of those of them that name one call in the world."""
     names: tuple[str, ...] = ()
     """Tools called, or the one whose result this is."""
     text: int = 0
@@ -90,7 +90,7 @@ def tool_item(seed: int, call_id: str, name: str, body: Sequence[bytes]) -> Item
         digest(seed, _TOOL, *body),
         mix(seed, 1),
         (call_id,) if call_id else (),
-        (call_id,) if is_telling(call_id) else (),
+        _telling(seed, (call_id,)),
         (name,) if name else (),
         size=sum(map(len, body)),
     )
@@ -122,11 +122,13 @@ def answer_item(
             ids.append(written["id"])
             names.append(written["name"])
     start = head(seed, kept) if kept else 0
-    return _answer(tuple(ids[:MAX_IDS]), tuple(names), said, called, start, size)
+    shown = tuple(ids[:MAX_IDS])
+    return _answer(shown, _telling(seed, shown), tuple(names), said, called, start, size)  # fmt: skip
 
 
 def _answer(
     ids: tuple[str, ...],
+    telling: tuple[int, ...],
     names: tuple[str, ...],
     text: int,
     calls: int,
@@ -134,7 +136,6 @@ def _answer(
     size: int,
 ) -> Item:
     full = mix(mix(_ASSISTANT[0], text), calls)
-    telling = tuple(filter(is_telling, ids)) if ids else ids
     return Item("assistant", full, full, ids, telling, names, text, calls, start, size)
 
 
@@ -142,6 +143,7 @@ def joined(first: Item, second: Item) -> Item:
     """Make one answer of two that follow one another."""
     return _answer(
         (first.ids + second.ids)[:MAX_IDS],
+        (first.telling + second.telling)[:MAX_IDS],
         first.names + second.names,
         mix(first.text, second.text) if first.text and second.text else first.text or second.text,
         added(first.calls, second.calls),
@@ -154,6 +156,10 @@ def head(seed: int, text: str) -> int:
     """Hash the beginning of a text; blanks do not count."""
     start = "".join(text[: HEAD_CHARS * 4].split())[:HEAD_CHARS]
     return digest(seed, _HEAD, utf8(start)) if start else 0
+
+
+def _telling(seed: int, ids: Sequence[str]) -> tuple[int, ...]:
+    return tuple(digest(seed, utf8(each)) for each in ids if is_telling(each))
 
 
 def is_telling(issued: str) -> bool:

@@ -147,7 +147,7 @@ def lookup(
         strict=mix(in_chain, strict[asked]) if asked else 0,
         loose=mix(in_loose, loose[asked]) if asked else 0,
         prefixes=tuple((n, mix(in_chain, strict[n]), mix(in_loose, loose[n])) for n in _places(items)),
-        ids=tuple(id_key(seed, in_ids, each) for each in ids),
+        ids=tuple(id_key(in_ids, each) for each in ids),
         newest_ids=own,
         contexts=context_keys(scope, marks(items[:newest]), items[newest]) if newest else (),
         newest=newest,
@@ -172,9 +172,9 @@ def response_key(seed: int, tenant: str, response_id: str) -> int:
     return key(seed, b"response", tenant, response_id)
 
 
-def id_key(seed: int, space: int, issued: str) -> int:
-    """Give the key of an id that a provider issued."""
-    return mix(space, digest(seed, utf8(issued)))
+def id_key(space: int, telling: int) -> int:
+    """Give the key of an id that a provider issued (`Item.telling`)."""
+    return mix(space, telling)
 
 
 def echo_key(scope: int, piece: Piece) -> int:
@@ -244,9 +244,9 @@ def _newest_answer(items: Sequence[Item], asked: int) -> int:
     return next((n for n in range(asked - 1, 0, -1) if items[n].role == "assistant"), 0)
 
 
-def _newest_ids(items: Sequence[Item], newest: int) -> tuple[list[str], int]:
+def _newest_ids(items: Sequence[Item], newest: int) -> tuple[list[int], int]:
     """Give ids, the newest first, and how many of them stand in the newest answer and behind it."""
-    found: dict[str, None] = {}
+    found: dict[int, None] = {}
     own = 0
     for place in range(len(items) - 1, -1, -1):
         for each in items[place].telling:

@@ -12,7 +12,16 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from proxy.identify.changes import Change, Keep, Lead, Push, Shelf, Wait, pushes
+from proxy.identify.changes import (
+    Change,
+    Keep,
+    Lead,
+    Push,
+    Shelf,
+    Wait,
+    continued,
+    pushes,
+)
 from proxy.identify.facts import Asked, Run
 from proxy.state.memory import MemoryState
 
@@ -50,8 +59,8 @@ def written(run: Run, changes: Sequence[Change], *, begins: bool) -> bytes:
         asked = group[0].asked
         is_usual = group == pushes(asked)
         by = next((n for n, each in enumerate(calls) if each.step_id == asked.continued_by), None)  # fmt: skip
-        if is_usual and by is not None and _is_before(asked, run):
-            went_on.append((asked.keys[-1], asked.step_id, by))
+        if by is not None and not asked.keys and _is_before(asked, run):
+            went_on.append((group[-1].key, asked.step_id, by))
             continue
         if not is_usual:
             pushed += [(each.key, each.shelf, len(calls)) for each in group]
@@ -76,7 +85,7 @@ def replay(state: MemoryState, said: bytes) -> None:
     for key, step_id, at in memo.went_on:
         before = state.call(key, step_id)
         if before is not None:
-            changes += pushes(replace(before, continued_by=calls[at].step_id))
+            changes += continued(before, calls[at].step_id)
     changes += [_whole(each, run) for each in memo.others]
     if memo.begins:
         # Whether its end has been told, its own record says.
@@ -87,8 +96,7 @@ def replay(state: MemoryState, said: bytes) -> None:
 
 def _is_before(asked: Asked, run: Run) -> bool:
     """Tell whether a call is the run's own step before: its keys are the newest, and none of them has been dropped."""
-    is_own = asked.run_id == run.run_id and asked.step_seq == run.step_seq - 1
-    return is_own and bool(asked.keys)
+    return asked.run_id == run.run_id and asked.step_seq == run.step_seq - 1
 
 
 def _short(said: str, own: str) -> str:

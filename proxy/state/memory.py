@@ -27,8 +27,8 @@ from proxy.state.common import Common
 from proxy.state.strays import Past, Strays
 from proxy.state.totals import Place
 
-ROOM = {Shelf.BRIEF: 3, Shelf.CHAIN: 20, Shelf.LINK: 18, Shelf.ECHO: 20}
-"""So many facts of one run are kept, the newest; with them a run takes less than 20 KB."""
+ROOM = {Shelf.BRIEF: 3, Shelf.CHAIN: 16, Shelf.LINK: 18, Shelf.ECHO: 20}
+"""So many facts of one run are kept, the newest; with them a run takes less than 18 KB."""
 
 
 class Live:

@@ -32,7 +32,6 @@ _read_asked = msgspec.msgpack.Decoder(Asked).decode
 _read_link = msgspec.msgpack.Decoder(Link).decode
 _read_session = msgspec.msgpack.Decoder(Session).decode
 _read_waits = msgspec.msgpack.Decoder(Waits).decode
-_BLANK = Asked("", "", 0, 0, 0, 0)
 
 
 class Names:

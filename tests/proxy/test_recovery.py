@@ -255,7 +255,7 @@ def test_a_call_that_died_with_its_worker_may_be_tried_again(tmp_path):
 @pytest.mark.blocking_allowed  # opens a spool
 async def test_a_call_of_no_run_that_died_with_its_worker_may_be_tried_again(tmp_path):
     life, spool = Life(), make_spool(tmp_path)
-    stray = Asked("", "s1", 0, 0, 5, 9)
+    stray = Asked("", "s1", 0, 0, 5)
     other = replace(stray, step_id="s2", state="rejected")
     pushed = [Push(7, Shelf.BRIEF, each) for each in (stray, other)]
     life.runs.note("acme", "", pushed, 5)

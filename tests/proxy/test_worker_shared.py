@@ -117,7 +117,7 @@ async def test_a_report_that_one_worker_took_is_in_the_end_that_another_writes(s
 
 async def test_a_call_that_died_with_its_worker_may_be_tried_again(speaking, data_dir, redis):  # fmt: skip
     settings = shared(data_dir, speaking, redis)
-    asked = Asked("r9", "s9", 0, 1, 1, 9)
+    asked = Asked("r9", "s9", 0, 1, 1)
     async with running(settings) as proxy:
         state = worker_of(proxy)._runs
         await state.admit(Run("default", "r9", "r9", seen_us=1 << 52), [Push(1, Shelf.CHAIN, asked)], is_step=True)  # fmt: skip

@@ -17,7 +17,7 @@ SECOND = 1_000_000
 
 
 def asked(step_id: str = "s1", state: str = "failed", **more: Any) -> Asked:
-    parts: dict[str, Any] = {"run_id": "r", "step_seq": 1, "turn_seq": 1, "seen_us": NOW - SECOND, "body": 9, "signature": 5, "brief": 1}  # fmt: skip
+    parts: dict[str, Any] = {"run_id": "r", "step_seq": 1, "turn_seq": 1, "seen_us": NOW - SECOND, "signature": 5, "brief": 1}  # fmt: skip
     return Asked(**(parts | {"step_id": step_id, "state": state} | more))
 
 

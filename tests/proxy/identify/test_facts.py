@@ -16,7 +16,7 @@ from proxy.identify.facts import (
 
 
 def asked(step: str, attempt: int = 0, state: str = "open") -> Asked:
-    return Asked("r", step, 1, 1, 5, 9, attempt, state)
+    return Asked("r", step, 1, 1, 5, attempt, state)
 
 
 def test_a_later_word_on_a_step_replaces_the_earlier_but_not_a_later_attempts():

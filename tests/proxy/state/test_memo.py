@@ -1,6 +1,15 @@
 from msgspec.structs import replace
 
-from proxy.identify.changes import Change, Keep, Lead, Push, Shelf, Wait, pushes
+from proxy.identify.changes import (
+    Change,
+    Keep,
+    Lead,
+    Push,
+    Shelf,
+    Wait,
+    continued,
+    pushes,
+)
 from proxy.identify.facts import Asked, Calls, Link, Run, Session, Waiting, Waits
 from proxy.state import memo
 from proxy.state.memory import MemoryState, _numbered
@@ -8,7 +17,7 @@ from tests.helpers.runs.generated import interleaved
 from tests.helpers.runs.tracking import DAY_US, Tracker, content, drive
 
 RUN = Run("t", "r1", "r1", step_seq=3, began_us=1, seen_us=5)
-ASKED = Asked("r1", "s3", 3, 1, 5, 9, keys=(11, 12))
+ASKED = Asked("r1", "s3", 3, 1, 5, keys=(11, 12))
 CHANGES: list[Change] = [
     Push(11, Shelf.CHAIN, ASKED),
     Push(12, Shelf.BRIEF, ASKED),
@@ -67,15 +76,27 @@ def test_all_memos_of_long_runs_teach_what_was_learned_and_take_little_room():
 
 
 def test_a_step_before_that_is_not_known_is_not_made_up():
-    before = replace(ASKED, step_id="s2", step_seq=2, continued_by="s3", keys=(7,))
+    before = replace(ASKED, step_id="s2", step_seq=2, keys=(7,))
     asked = replace(ASKED, keys=(8,))
-    said = memo.written(RUN, [*pushes(asked), *pushes(before)], begins=True)
+    said = memo.written(RUN, [*pushes(asked), *continued(before, "s3")], begins=True)
     state, other = MemoryState(10, DAY_US), MemoryState(10, DAY_US)
     memo.replay(state, said)
     assert drive(state.look([7, 8])) == {8: Calls((asked,))}
-    drive(other.admit(RUN, pushes(replace(before, continued_by="")), is_step=True))
-    memo.replay(other, said)
-    assert drive(other.look([7])) == {7: Calls((before,))}
+    drive(other.admit(RUN, pushes(before), is_step=True))
+    for _ in range(2):
+        memo.replay(other, said)
+        gone = replace(before, continued_by="s3", keys=())
+        assert drive(other.look([7])) == {7: Calls((gone,))}
+
+
+def test_a_call_of_another_run_that_was_gone_on_from_is_written_under_its_keys():
+    before = replace(ASKED, run_id="r0", step_id="s2", keys=(7, 8))
+    said = memo.written(RUN, [*pushes(ASKED), *continued(before, "s3")], begins=True)
+    state = MemoryState(10, DAY_US)
+    drive(state.admit(Run("t", "r0", "r0", seen_us=5), pushes(before), is_step=True))
+    memo.replay(state, said)
+    gone = Calls((replace(before, continued_by="s3", keys=()),))
+    assert drive(state.look([7, 8])) == {7: gone, 8: gone}
 
 
 def test_what_is_of_another_run_or_session_is_written_whole():

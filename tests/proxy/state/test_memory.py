@@ -28,7 +28,7 @@ def run_of(run_id: str, now_us: int = 1, **more: Any) -> Run:
 
 
 def asked(run_id: str, step: str, key: int) -> Asked:
-    return Asked(run_id, step, 0, 1, 1, 9, keys=(key,))
+    return Asked(run_id, step, 0, 1, 1, keys=(key,))
 
 
 def push(run_id: str, step: str, key: int, shelf: Shelf = Shelf.CHAIN) -> Push:

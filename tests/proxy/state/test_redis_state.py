@@ -79,7 +79,7 @@ def run_of(run_id: str, now_us: int = 1, **more: Any) -> Run:
 
 
 def asked(run_id: str, step: str, **more: Any) -> Asked:
-    return Asked(run_id, step, **{"step_seq": 0, "turn_seq": 1, "seen_us": 1, "body": 9} | more)  # fmt: skip
+    return Asked(run_id, step, **{"step_seq": 0, "turn_seq": 1, "seen_us": 1} | more)  # fmt: skip
 
 
 def push(run_id: str, step: str, key: int, shelf: Shelf = Shelf.CHAIN, **more: Any) -> Push:  # fmt: skip
@@ -253,7 +253,7 @@ async def test_each_shelf_keeps_the_newest_facts_of_a_run(state):
         await admit(state, run_of("a"), *(push("a", f"s{number}", 1000 * shelf + number, shelf) for shelf in Shelf))  # fmt: skip
     await admit(state, run_of("a"), push("a", "s24", 1024))
     found = await look(state, *(1000 * shelf + n for shelf in Shelf for n in range(25)))
-    assert {shelf: sum(key // 1000 == shelf for key in found) for shelf in Shelf} == {0: 3, 1: 20, 2: 18, 3: 20}  # fmt: skip
+    assert {shelf: sum(key // 1000 == shelf for key in found) for shelf in Shelf} == {0: 3, 1: 16, 2: 18, 3: 20}  # fmt: skip
 
 
 async def test_a_branch_writes_into_its_parent_but_not_into_one_that_has_ended(state):

@@ -69,7 +69,7 @@ async def test_each_end_is_given_to_one_replica(server):
 
 async def test_the_names_of_keys_say_nothing_and_every_key_expires(server):
     async with joined(server.url) as state:
-        asked = Asked("secret", "step", 0, 1, 1, 9)
+        asked = Asked("secret", "step", 0, 1, 1)
         changes: list[Change] = [Push(1, Shelf.CHAIN, asked), Lead(2, Shelf.LINK, Link("secret")), Wait(3, Waits("secret", 1, 1, ("f",))), Keep(4, Session("s", 1))]  # fmt: skip
         await state.admit(run_of("secret", agent="secret"), changes, is_step=True)
         found = await names(state)

@@ -2,7 +2,7 @@ from proxy.identify.changes import Lead, Push, Shelf, Wait
 from proxy.identify.facts import Asked, Calls, Link, Waits
 from proxy.state.redis_values import Names, calls_of, facts_of, time_of, written
 
-CALL = Asked("r", "step", 7, 1, 123, 9, attempt=2, continued_by="next", keys=(5,))
+CALL = Asked("r", "step", 7, 1, 123, attempt=2, continued_by="next", keys=(5,))
 
 
 def stored(change: bytes, number: bytes = b"00000007") -> bytes:

@@ -22,7 +22,7 @@ def tracked(runs: int, steps: int) -> Tracker:
 def test_a_snapshot_holds_all_and_taking_it_over_twice_changes_nothing():
     state = tracked(15, 12).state
     for key in (1, 2):
-        calls = [Asked("", f"s{key}", 0, 0, 5, 9), Asked("", "s", 0, 0, key, 9)]
+        calls = [Asked("", f"s{key}", 0, 0, 5), Asked("", "s", 0, 0, key)]
         state.note("t", "", [Push(key, Shelf.BRIEF, each) for each in calls], 5)
     assert len(state.strays.all()) == 2
     written = list(pieces(state))

@@ -14,7 +14,7 @@ def look(state: MemoryState, *keys: int) -> Any:
 
 
 def stray(step_id: str, key: int, now: int, state: str = "open", **more: Any) -> Push:
-    return Push(key, Shelf.BRIEF, Asked("", step_id, 0, 0, now, 9, state=state, **more))
+    return Push(key, Shelf.BRIEF, Asked("", step_id, 0, 0, now, state=state, **more))
 
 
 def test_a_call_of_no_run_is_known_until_it_is_done():
