@@ -393,6 +393,9 @@ RUNS = sampled_from("abcd")
 CHANGES: SearchStrategy[Any] = one_of(
     builds(lambda run, step, key, attempt, word: push(run, f"{run}{step}", key, attempt=attempt, state=word, seen_us=step),
            RUNS, integers(1, 4), integers(1, 6), integers(0, 2), sampled_from(["open", "done", "failed"])),
+    # As an id, or a context, leads to the calls that were answered so: of the shelf of links, some gone on from and without keys.
+    builds(lambda run, step, key, by, keys: push(run, f"{run}{step}", key, Shelf.LINK, continued_by=by, keys=keys, lasting=1, seen_us=step),
+           RUNS, integers(1, 4), integers(41, 44), sampled_from(["", "next"]), sampled_from([(), (7, 2**64 - 1)])),
     builds(lead, RUNS, integers(11, 16), integers(1, 3)),
     builds(lambda run, since, tools: Wait(21, Waits(run, 1, since, tools)), RUNS, integers(1, 9), sampled_from([(), ("f",)])),
     builds(lambda name, seen: Keep(31, Session(name, seen)), RUNS, integers(1, 9)),
@@ -444,7 +447,7 @@ async def compare(server: str, acts: list[tuple[str, str, list[Change], str]]) -
             elif act == "note":
                 memory.note("t", run_id, changes, now)
                 shared.note("t", run_id, changes, now)
-            keys = [*range(1, 7), *range(11, 17), 21, 31]
+            keys = [*range(1, 7), *range(11, 17), 21, 31, *range(41, 45)]
             both = [sorted(await told.of(each, now), key=str) for told, each in zip(ends, keepers, strict=True)]  # fmt: skip
             assert both[0] == both[1]
             assert plain(await memory.look(keys)) == plain(await shared.look(keys))
