@@ -379,6 +379,15 @@ async def test_without_redis_nothing_is_known_and_nothing_is_raised():
     assert repr(state) == "RedisState(Line('nowhere:6379/0'))"
 
 
+async def test_calls_of_no_run_are_not_shared(server):
+    async with joined(server) as made:
+        state = alone(made)
+        state.note("t", "", [push("", "s", 1, Shelf.BRIEF, state="failed")], 1)
+        assert await state.drained(5)
+        assert await look(state, 1) == {}
+        assert set(state.losses().values()) == {0}
+
+
 async def test_what_was_told_before_has_been_taken_when_it_is_drained(server):
     async with joined(server) as made:
         state = alone(made)
