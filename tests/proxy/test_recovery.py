@@ -332,13 +332,14 @@ def test_what_others_keep_is_not_told_again_by_a_successor_but_for_what_died(tmp
 
 
 def test_the_first_worker_takes_over_from_those_that_are_no_more_and_nobody_again(tmp_path):  # fmt: skip
-    for worker, name, attempt in (("w0", "1" * 32, "a1"), ("w1", "2" * 32, "a2"), ("w1", "3" * 32, "a3")):  # fmt: skip
+    names = tuple(f"{n:032x}" for n in (1, 2, 3))  # before any that is made by chance
+    for worker, name, attempt in zip(("w0", "w1", "w1"), names, ("a1", "a2", "a3"), strict=True):  # fmt: skip
         writer = Writer(tmp_path, name, worker=worker)
         writer.write(make_open(attempt), make_close(attempt), make_end(attempt))
         writer.die()
     alone = asyncio.run(_life_of_all(tmp_path))
     assert alone.attempts() == {("completed",): 3}
-    assert alone.memory.absorbed == ("1" * 32, "2" * 32, "3" * 32)
+    assert alone.memory.absorbed == names
     later = Life()
     later.memory.absorb(tmp_path, "w1".__eq__, LAST)
     assert later.attempts() == {}
