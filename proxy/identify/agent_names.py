@@ -38,7 +38,9 @@ _MADE_UP = re.compile(r"_*(?=[0-9a-f]*[0-9])[0-9a-f]{6,}", re.IGNORECASE)
 """A name that a program made of random digits."""
 _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _NO_WORD = re.compile(r"[\W_]+")
-_PERSONAL = re.compile(r"\S*@\S*|https?://\S*|(?:mr|mrs|ms|dr)\.?\s+\S+", re.IGNORECASE)
+_PERSONAL = re.compile(
+    r"(?<!\S)\S*@\S*|https?://\S*|(?:mr|mrs|ms|dr)\.?\s+\S+", re.IGNORECASE
+)
 _FILLERS = frozenset(
     ["a", "an", "the", "highly", "very", "expert", "skilled", "experienced", "helpful", "friendly", "professional",
      "powerful", "advanced", "smart", "useful", "world", "class", "of", "you", "your", "are", "please", "and", "is",

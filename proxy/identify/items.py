@@ -10,6 +10,7 @@ of calls and bodies of results, and nothing else; what follows one another in th
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 
 import msgspec
 
@@ -24,10 +25,10 @@ MIN_ID_CHARS = 8
 MAX_COUNTER_CHARS = 512
 SIGNATURE = "signature-"
 """How a thought's signature begins among the ids."""
+MAX_TAGS = 2000
+"""So many beginnings and ends of thoughts are looked at."""
 
-_THOUGHT = re.compile(
-    r"<(think|thinking)>.*?</\1>|\A.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE
-)
+_THINKS = re.compile(r"<(?P<ends>/?)(?P<name>think(?:ing)?)>", re.IGNORECASE)
 _COUNTER = re.compile(r"[a-z_.:-]*[0-9]{0,5}_?", re.IGNORECASE)
 _CALLING = "Calling tools:"
 """How smolagents writes the calls of an answer into its text, with their ids."""
@@ -104,7 +105,7 @@ def answer_item(
     signatures: Iterable[str] = (),
 ) -> Item | None:
     """Make an item of an answer, as it was given or as it stands in a later request; `None` of nothing."""
-    kept = _THOUGHT.sub("", text).strip() if "</think" in text else text.strip()
+    kept = _without_thoughts(text).strip() if "</think" in text else text.strip()
     if not kept and not calls and not media:
         return None
     said = digest(seed, utf8(kept), *media) if kept or media else 0
@@ -124,6 +125,29 @@ def answer_item(
     start = head(seed, kept) if kept else 0
     shown = tuple(ids[:MAX_IDS])
     return _answer(shown, _telling(seed, shown), tuple(names), said, called, start, size)  # fmt: skip
+
+
+def _without_thoughts(text: str) -> str:
+    """Leave out `<think>…</think>`, and all up to the first end of a thought that the text did not begin with.
+
+    Each tag is looked at once: to look for the end of each beginning would cost the square of their number.
+    """
+    tags = [(each["name"].lower(), bool(each["ends"]), each) for each in islice(_THINKS.finditer(text), MAX_TAGS)]  # fmt: skip
+    ends = {name: each.start() for name, is_end, each in tags if is_end}
+    kept, done, inside = [], 0, ""
+    begins = tags and not tags[0][1] and not tags[0][2].start() and tags[0][0] in ends
+    if not begins:
+        done = next((each.end() for _, is_end, each in tags if is_end), 0)
+    for name, is_end, each in tags:
+        if each.start() < done:
+            continue
+        if inside:
+            if is_end and name == inside:
+                done, inside = each.end(), ""
+        elif not is_end and ends.get(name, -1) > each.start():
+            kept.append(text[done : each.start()])
+            inside = name
+    return "".join((*kept, text[done:]))
 
 
 def _answer(

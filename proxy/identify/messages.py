@@ -32,10 +32,10 @@ _DROPPED = frozenset(
 _DROPPED_MEMBERS = frozenset({"cachePoint", "reasoningContent"})
 _UNIMPORTANT = frozenset({"cache_control", "id", "status"})
 _OBSERVATION = re.compile(
-    r"\s*[\[<*#(]*\s*(?:observations?|(?:tool|function|command|execution|action)[ _-]?(?:results?|responses?|outputs?))\b",
+    r"\s*+[\[<*#(]*+\s*+(?:observations?|(?:tool|function|command|execution|action)[ _-]?(?:results?|responses?|outputs?))\b",
     re.IGNORECASE,
 )
-"""How agents without native tools hand over results in the user's voice."""
+"""How agents without native tools hand over results in the user's voice. Nothing is given back, or blanks would cost their square."""
 _URL_SAFE = str.maketrans("-_", "+/")
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode

@@ -52,3 +52,9 @@ def test_agents_are_capped_and_can_be_renamed():
     for digest in range(4, 200):
         assert names.name(digest, "You are a writer.", ()) == "writer"
     assert len(names._names) == 100
+
+
+def test_what_names_persons_is_left_out_of_a_long_word_too():
+    long = "\u4f60" * 3000
+    assert readable_name(f"{long} a@b.de You are a tea buyer.", ()) == "tea-buyer"
+    assert "secret" not in readable_name(f"({long}secret@x.de) Buy tea.", ())

@@ -1,6 +1,17 @@
-import pytest
+import re
 
-from proxy.identify.items import answer_item, head, is_telling, joined, user_item
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.identify.items import (
+    _without_thoughts,
+    answer_item,
+    head,
+    is_telling,
+    joined,
+    user_item,
+)
 
 SEED = 3
 
@@ -23,6 +34,24 @@ def test_an_answer_is_the_same_with_thoughts_as_text_and_without():
     assert answer_item(SEED, "<think>well</think>\nHello ") == plain
     assert answer_item(SEED, "well</think>Hello") == plain
     assert answer_item(SEED, " ") is None
+
+
+THOUGHT = re.compile(
+    r"<(think|thinking)>.*?</\1>|\A.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE
+)
+"""What is left out, in the words of an expression that costs the square of a text's length."""
+TAGS = st.sampled_from(["<think>", "</think>", "<thinking>", "</thinking>", "<THINK>", "</Think>", "a", "\n"])  # fmt: skip
+
+
+@given(st.lists(TAGS, max_size=9).map("".join))
+def test_thoughts_are_left_out_wherever_they_stand(text):
+    assert _without_thoughts(text) == THOUGHT.sub("", text)
+
+
+@pytest.mark.parametrize("end", ["</think", "</thinking>"])
+def test_thoughts_that_never_end_cost_no_more_than_the_length_of_the_text(end):
+    """Else this test would take an hour."""
+    assert answer_item(SEED, "a" + "<think>" * 200_000 + end + "b") is not None
 
 
 def test_text_and_calls_of_one_answer_may_stand_apart():

@@ -136,3 +136,9 @@ def test_order_of_arguments_ids_and_cache_marks_do_not_count(arguments, dice):
     two = {"type": "tool_use", "id": "other", "name": "f", "input": dict(shuffled), "cache_control": {}}  # fmt: skip
     first, second = (items({"role": "assistant", "content": [each]})[0] for each in (one, two))  # fmt: skip
     assert first.full == second.full
+
+
+def test_blanks_cost_no_more_than_their_number():
+    """Else this test would take hours."""
+    made, _ = items_of({"role": "user", "content": " " * 1_000_000 + "a"}, SEED)
+    assert made == items_of("a", SEED)[0]

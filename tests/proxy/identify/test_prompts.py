@@ -92,3 +92,9 @@ def test_what_another_life_knew_is_no_news():
         second.restore(first.snapshot())
     assert second.snapshot() == (("t", "bot", (1, 2)),)
     assert [second.changed("t", "bot", digest) for digest in (1, 2, 3)] == [None, None, 2]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", ["a-", "ab_", "0-", "1", "\u4f60", "a1_-"])
+def test_a_long_word_costs_no_more_than_its_length(piece):
+    """Else this test would take minutes."""
+    assert prompt_hash(piece * (300_000 // len(piece)), [], 3) is not None
