@@ -4,8 +4,8 @@ What lives here: telling retries of the client's SDK and of the application from
 that the proxy makes itself.
 
 The rule. A call is the next attempt of an earlier one
-- `sdk`: where its client says that it tries again, and a call under the client's own id of it, or else one of the same bytes, has not
-  gone well (or is still open here: the client has given up waiting);
+- `sdk`: where its client says that it tries again, and a call of the same bytes, under the client's own id of it where it sends one,
+  has not gone well (or is still open here: the client has given up waiting);
 - `app`: where a call of the same bytes, of the same client, had failed before this one was sent. What was sent before that was on its
   way already: it is a parallel call, however equal.
 

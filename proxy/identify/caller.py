@@ -13,6 +13,8 @@ from proxy.http.credentials import find_credentials
 from proxy.http.headers import Headers
 
 ANONYMOUS_CALLER = "anonymous"
+CLIENT_KEY = "key:"
+"""Before the name of a client key of ours."""
 MAX_TOKEN_BYTES = 16 << 10
 """A longer token is not looked into; its hash names the caller."""
 _HEX_DIGITS = 16
@@ -36,7 +38,7 @@ def caller(secret: bytes, headers: Headers, query: bytes, client_name: str) -> s
     (a forged one is refused by the provider); the hash of the first credential, wherever it sits; `anonymous`.
     """
     if client_name:
-        return f"key:{client_name}"
+        return f"{CLIENT_KEY}{client_name}"
     for credential in find_credentials(headers, query):
         claims = _stable_claims(credential.secret)
         if claims is not None:

@@ -152,8 +152,14 @@ def at_admission(
     link = Link(asked.run_id, asked.turn_seq)
     if look.trace:
         changes.append(Lead(look.trace, Shelf.LINK, link))
-    if before is not None and is_llm and look.pairs:
-        # Both neighbours were seen here, so that a conversation whose beginning is cut off is still known by them.
+    if (
+        before is not None
+        and is_llm
+        and look.pairs
+        and not _newest(items[:count]).telling
+    ):
+        # Both neighbours were seen here, so that a conversation whose beginning is cut off is still known by them. Where the newest answer
+        # has ids, the newest pair is an older one, which may be an example that stands in every request.
         changes.append(Lead(look.pairs[0][0], Shelf.LINK, link))
     if is_llm:
         gone_on = Waits(asked.run_id, asked.turn_seq, asked.seen_us, ())
@@ -241,6 +247,10 @@ def continued(before: Asked, step_id: str) -> list[Change]:
 def _one(value: int, known: int) -> int:
     """Give one object for what all calls of a client have."""
     return known if known == value else value
+
+
+def _newest(items: tuple[Item, ...]) -> Item:
+    return next(each for each in reversed(items) if each.role == "assistant")
 
 
 def _reply(call: Call, answer: Answer) -> Reply | None:

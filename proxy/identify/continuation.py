@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from proxy.identify.attempts import is_own
 from proxy.identify.conversation import Conversation
-from proxy.identify.facts import Asked, Calls, Fact, Link, Reply
+from proxy.identify.facts import MAX_RECENT, Asked, Calls, Fact, Link, Reply
 from proxy.identify.items import HEAD_CHARS, SIGNATURE, Item, head
 from proxy.identify.lookup import Hints, Lookup
 
@@ -39,6 +39,10 @@ class Joined(NamedTuple):
     """The call from which it goes on, where that is known."""
     evidence: str
     is_strong: bool
+
+
+_Ranked = tuple[int, bool, bool, bool, int, int]
+"""Fit, same client, not gone on from, same connection, when, and which call."""
 
 
 class _Found(NamedTuple):
@@ -137,7 +141,19 @@ def pick(
     if not ranked:
         return None
     best = max(ranked)
+    if best[0] <= BY_HEAD and _is_doubtful(known.asked, ranked, best):
+        return None
     return _Found(known.asked[best[-1]], best[0])
+
+
+def _is_doubtful(
+    asked: tuple[Asked, ...], ranked: list[_Ranked], best: _Ranked
+) -> bool:
+    """Tell whether a weak fit may be anybody's: another run's call fits as well but for the time, or so many said the same that some were forgotten."""
+    if len(asked) >= MAX_RECENT:
+        return True
+    run_id = asked[best[-1]].run_id
+    return any(each[:4] == best[:4] and asked[each[-1]].run_id != run_id for each in ranked)  # fmt: skip
 
 
 def _by_prefix(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from proxy.identify.caller import CLIENT_KEY
 from proxy.identify.conversation import Conversation
 from proxy.identify.echo import Piece
 from proxy.identify.growth import Cut
@@ -137,7 +138,7 @@ def lookup(
     ids, own = _newest_ids(items, newest)
     response, pair, in_cuts = conversation.previous_response_id, mix(scope, _PAIR), mix(scope, _CUT)  # fmt: skip
     same = mix(mix(scope, _SAME), hints.body_hash) if hints.body_hash else 0
-    retry = key(seed, b"retry", tenant, hints.retry_key) if hints.retry_key else 0
+    retry = _retry_key(seed, hints) if hints.retry_key else 0
     in_strays = mix(digest(seed, utf8(hints.run)), _STRAY)
     return Lookup(
         same=same,
@@ -151,7 +152,7 @@ def lookup(
         newest_ids=own,
         contexts=context_keys(scope, marks(items[:newest]), items[newest]) if newest else (),
         newest=newest,
-        pairs=tuple((mix(pair, each), size) for each, size in _pairs(items)[:MAX_PAIRS]),
+        pairs=tuple((mix(pair, each), size) for each, size in _pairs(items[:asked])[:MAX_PAIRS]),
         cuts=tuple((mix(in_cuts, cut.digest), cut) for cut in cuts) if is_llm else (),
         response=response_key(seed, tenant, response) if response else 0,
         trace=key(seed, b"trace", tenant, hints.trace_id) if hints.trace_id else 0,
@@ -207,10 +208,17 @@ def context_keys(
 
 
 def waiting_keys(seed: int, hints: Hints) -> tuple[int, ...]:
-    """Give the lists in which a run of this caller waits."""
+    """Give the lists in which a run of this caller waits: its own and, as tools have other credentials, its host's. A client key is the same for both."""
     own = key(seed, b"waiting", hints.tenant, hints.caller)
-    host = key(seed, b"host", hints.tenant, hints.peer) if hints.peer else 0
-    return (own, host) if host else (own,)
+    if not hints.peer or hints.caller.startswith(CLIENT_KEY):
+        return (own,)
+    return own, key(seed, b"host", hints.tenant, hints.peer)
+
+
+def _retry_key(seed: int, hints: Hints) -> int:
+    """Name a logical call by its client's own id of it, and by its bytes: some clients give one id to different calls."""
+    said = mix(key(seed, b"retry", hints.tenant, hints.caller, hints.retry_key), _RETRY)
+    return mix(said, hints.body_hash)
 
 
 def _chains(seed: int, items: Sequence[Item]) -> tuple[list[int], list[int]]:

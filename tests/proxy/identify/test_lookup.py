@@ -59,3 +59,21 @@ def test_a_long_conversation_asks_for_its_newest_part_only():
 def test_nothing_known_asks_for_nothing_but_the_session_and_who_waits():
     found = lookup(SEED, HINTS, Conversation())
     assert len(found.keys()) == 2
+
+
+def test_what_clients_name_their_calls_leads_to_no_call_of_another_caller():
+    own, others = (look(said("user", "a"), hints=Hints("t", caller, Kind.LLM, retry_key="1")) for caller in "ab")  # fmt: skip
+    assert own.retry != others.retry
+
+
+def test_runs_of_other_callers_on_a_host_are_looked_at_where_credentials_are_no_client_keys():
+    hosts = [
+        look(hints=Hints("t", caller, Kind.TOOL, peer="10.0.0.1")).waiting
+        for caller in ("a", "b", "key:a", "key:b")
+    ]
+    assert hosts[0][1] == hosts[1][1]
+    assert [len(each) for each in hosts] == [2, 2, 1, 1]
+
+
+def test_a_beginning_that_the_answer_is_to_have_is_no_neighbour():
+    assert look(said("user", "a"), said("assistant", "{")).pairs == ()
