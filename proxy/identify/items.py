@@ -25,6 +25,7 @@ MIN_ID_CHARS = 8
 MAX_COUNTER_CHARS = 512
 SIGNATURE = "signature-"
 """How a thought's signature begins among the ids."""
+MAX_NAME_CHARS = 256
 MAX_TAGS = 2000
 """So many beginnings and ends of thoughts are looked at."""
 
@@ -86,12 +87,13 @@ def user_item(
 
 def tool_item(seed: int, call_id: str, name: str, body: Sequence[bytes]) -> Item:
     """Make an item of a result. Its name does not count: not all families send one."""
+    issued = _short(seed, call_id)
     return Item(
         "tool",
         digest(seed, _TOOL, *body),
         mix(seed, 1),
-        (call_id,) if call_id else (),
-        _telling(seed, (call_id,)),
+        (issued,) if issued else (),
+        _telling(seed, (issued,)),
         (name,) if name else (),
         size=sum(map(len, body)),
     )
@@ -114,8 +116,8 @@ def answer_item(
     for call_id, name, arguments in calls:
         called = added(called, digest(seed, _CALL, utf8(name), arguments))
         if call_id:
-            ids.append(call_id)
-        names.append(name)
+            ids.append(_short(seed, call_id))
+        names.append(name[:MAX_NAME_CHARS])
         size += len(name) + len(arguments)
     ids += [f"{SIGNATURE}{digest(seed, utf8(each)):016x}" for each in signatures]
     if not calls and kept.startswith(_CALLING):
@@ -124,7 +126,7 @@ def answer_item(
             names.append(written["name"])
     start = head(seed, kept) if kept else 0
     shown = tuple(ids[:MAX_IDS])
-    return _answer(shown, _telling(seed, shown), tuple(names), said, called, start, size)  # fmt: skip
+    return _answer(shown, _telling(seed, shown), tuple(names[:MAX_IDS]), said, called, start, size)  # fmt: skip
 
 
 def _without_thoughts(text: str) -> str:
@@ -168,12 +170,17 @@ def joined(first: Item, second: Item) -> Item:
     return _answer(
         (first.ids + second.ids)[:MAX_IDS],
         (first.telling + second.telling)[:MAX_IDS],
-        first.names + second.names,
+        (first.names + second.names)[:MAX_IDS],
         mix(first.text, second.text) if first.text and second.text else first.text or second.text,
         added(first.calls, second.calls),
         first.head or second.head,
         first.size + second.size,
     )  # fmt: skip
+
+
+def _short(seed: int, issued: str) -> str:
+    """Give an id as it is kept: some gateways put what a model thought into ids, and these are kept for many calls."""
+    return issued if len(issued) <= MAX_COUNTER_CHARS else f"{digest(seed, utf8(issued)):020d}"  # fmt: skip
 
 
 def head(seed: int, text: str) -> int:

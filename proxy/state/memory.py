@@ -30,6 +30,9 @@ from proxy.state.totals import Place
 ROOM = {Shelf.BRIEF: 3, Shelf.CHAIN: 16, Shelf.LINK: 18, Shelf.ECHO: 20}
 """So many facts of one run are kept, the newest; with them a run takes less than 18 KB."""
 
+ENDS_AT_ONCE = 200
+"""So many runs end in one go: calls wait meanwhile."""
+
 
 class Live:
     """A run, and where its facts are."""
@@ -144,9 +147,9 @@ class MemoryState:
         self._apply(live, changes)
 
     def expire(self, now_us: int) -> None:
-        """Forget the runs that have been idle for too long."""
+        """Forget the runs that have been idle for too long; of very many, as after a clock's jump, the rest is left to the next time."""
         self.strays.expire(now_us)
-        while self._runs:
+        for _ in range(min(len(self._runs), ENDS_AT_ONCE)):
             place, live = next(iter(self._runs.items()))
             if live.run.seen_us - now_us > self._idle_us:
                 self._turn_back(now_us)

@@ -27,8 +27,7 @@ local found, ids = {}, ARGV[2]
 for at = 1, #ids, 8 do
   local values = redis.call('HVALS', ARGV[1] .. 'f:' .. string.sub(ids, at, at + 7))
   if #values > 0 then
-    found[#found + 1] = (at - 1) / 8
-    found[#found + 1] = values
+    found[#found + 1], found[#found + 2] = (at - 1) / 8, values
   end
 end
 return found
@@ -45,10 +44,7 @@ _FORGET = """
 local prefix, sub, call = ARGV[1], string.sub, redis.call
 
 local function drop(fact, run)
-  if call('HGET', fact, 'o') == 'o' .. run then
-    call('HDEL', fact, 'o', 'l', 'x')
-    return
-  end
+  if call('HGET', fact, 'o') == 'o' .. run then return call('HDEL', fact, 'o', 'l', 'x') end
   for _, field in ipairs(call('HKEYS', fact)) do
     if #field > 8 and sub(field, 1, 8) == run then call('HDEL', fact, field) end
   end
@@ -158,12 +154,9 @@ end
 
 local function apply(first, run, number)
   for at = first, #ARGV do
-    local change = ARGV[at]
-    local kind = sub(change, 1, 1)
-    if kind == 'p' then push(change, run, number)
-    elseif kind == 'l' then lead(change, run)
-    elseif kind == 'w' then wait(change)
-    else keep(change) end
+    local change, kind = ARGV[at], sub(ARGV[at], 1, 1)
+    if kind == 'p' then push(change, run, number) elseif kind == 'l' then lead(change, run)
+    elseif kind == 'w' then wait(change) else keep(change) end
   end
 end
 
@@ -267,6 +260,11 @@ CLAIM = (
     + f"local SHELVES, PAST_SECONDS = {len(Shelf)}, {PAST_SECONDS}"
     + """
 local seen, most = prefix .. 'seen', tonumber(ARGV[4])
+-- No run lives on in a future that a clock which went back has taken away: those would crowd out all others.
+for _, run in ipairs(call('ZRANGEBYSCORE', seen, '(' .. ARGV[5], '+inf', 'LIMIT', 0, most)) do
+  if call('EXISTS', prefix .. 'r:' .. run) == 1 then call('HSET', prefix .. 'r:' .. run, 'seen', ARGV[6]) end
+  call('ZADD', seen, ARGV[6], run)
+end
 local ended = call('ZRANGEBYSCORE', seen, '-inf', ARGV[2], 'LIMIT', 0, most)
 local crowd = math.min(call('ZCARD', seen) - tonumber(ARGV[3]), most)
 if crowd > #ended then ended = call('ZRANGE', seen, 0, crowd - 1) end
@@ -290,7 +288,8 @@ end
 return found
 """
 )
-"""ARGV: prefix, the time since which a live run was seen, how many may live, how many to give at most. Reply: the runs' hashes."""
+"""ARGV: prefix, the time since which a live run was seen, how many may live, how many to give at most, the time
+after which none can have been seen, now. Reply: the runs' hashes."""
 
 ADMIT = "local FIRST = 17\n" + _BOUNDS + _ADMIT
 """ARGV: prefix, seconds to live, run, parent, now, turn, is a step, own step or nothing (then nobody can have come first), tenant,

@@ -231,7 +231,8 @@ class RedisState:
         """See `State`. At most once: a claim whose answer is lost with the connection is lost."""
         before = now_us - self._idle_us
         self._forget(before)
-        args = [self._names.prefix, b"%d" % before, b"%d" % self._max_runs, b"%d" % A_CLAIM]  # fmt: skip
+        args = [self._names.prefix, b"%d" % before, b"%d" % self._max_runs, b"%d" % A_CLAIM,
+                b"%d" % (now_us + self._idle_us), time_of(now_us)]  # fmt: skip
         taken = A_CLAIM
         try:
             while taken == A_CLAIM:

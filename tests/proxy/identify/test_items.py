@@ -10,6 +10,7 @@ from proxy.identify.items import (
     head,
     is_telling,
     joined,
+    tool_item,
     user_item,
 )
 
@@ -97,3 +98,12 @@ def test_calls_that_are_written_into_the_text_have_their_ids_and_names():
     other = answer_item(3, text.replace("Calling", "calling"))
     assert other
     assert (other.ids, other.names) == ((), ())
+
+
+def test_long_ids_and_names_are_kept_short_and_still_lead_to_their_calls():
+    issued = "call_" + "thought" * 10_000
+    made = answer_item(SEED, "", [(issued, "f" * 10_000, b"{}")] * 100)
+    assert made is not None
+    assert made.ids == made.telling
+    assert set(tool_item(SEED, issued, "f", ()).telling) == set(made.ids)
+    assert sum(map(len, made.ids + made.names)) < 64 * 300

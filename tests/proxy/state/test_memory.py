@@ -16,7 +16,7 @@ from proxy.identify.facts import (
     Waiting,
     Waits,
 )
-from proxy.state.memory import ROOM, MemoryState
+from proxy.state.memory import ENDS_AT_ONCE, ROOM, MemoryState
 from tests.helpers.runs.generated import interleaved
 from tests.helpers.runs.tracking import DAY_US, Tracker, drive, report
 
@@ -248,3 +248,15 @@ def test_a_clock_that_goes_back_leaves_runs_of_its_present_as_they_are():
     state.observe(run_of("c", 50), [])
     state.expire(60)
     assert [run.seen_us for run in state.runs()] == [60, 50]
+
+
+def test_of_very_many_runs_that_are_over_some_end_at_a_time():
+    ended: list[str] = []
+    state = MemoryState(1000, 100, lambda run: ended.append(run.run_id))
+    for n in range(2 * ENDS_AT_ONCE + 1):
+        state.observe(run_of(f"{n}", 1), [])
+    counts = []
+    for _ in range(4):
+        state.expire(1000)
+        counts.append(len(ended))
+    assert counts == [ENDS_AT_ONCE, 2 * ENDS_AT_ONCE, *(2 * [2 * ENDS_AT_ONCE + 1])]

@@ -123,6 +123,19 @@ async def test_what_is_known_of_a_run_stays_and_a_branch_takes_its_parents_root(
     assert (later.agent, later.session_id) == ("z", "q")
 
 
+async def test_a_clock_that_was_ahead_crowds_nobody_out_and_its_runs_end(state, ends):
+    for n in range(100):
+        await admit(state, run_of(f"ahead-{n}", 10**12))
+    for _ in range(12):  # some at a time
+        await ends.of(state, 5)
+    await admit(state, run_of("a", 6))
+    told = {run.run_id for run, _ in await ends.of(state, 6)}
+    assert "a" not in told
+    for _ in range(12):
+        told |= {run.run_id for run, _ in await ends.of(state, 7 + IDLE_US)}
+    assert told == {"a", *(f"ahead-{n}" for n in range(100))}
+
+
 async def test_a_run_that_ends_takes_only_its_own_share_along(state, ends):
     await admit(state, run_of("a"), push("a", "s1", 1), lead("a", 2), push("a", "s1", 4))  # fmt: skip
     await admit(state, run_of("b", 500), push("b", "s2", 1), lead("b", 2), lead("b", 5))
