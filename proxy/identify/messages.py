@@ -6,6 +6,7 @@ What lives here: which parts of a message are text, calls and results, and which
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -170,12 +171,12 @@ def _take_members(message: dict[str, Any], parts: Parts) -> None:
         if member in ("content", "parts", "message", "refusal"):
             _take(found, parts)
         elif member == "tool_calls":
-            for call in lenient.items(found):
+            for call in islice(lenient.items(found), MAX_PARTS):
                 _take_tool_call(call, parts)
         elif member == "function_call" and isinstance(found, dict):
             _take_tool_call({"function": found}, parts)
         elif member == "tool_results":
-            for each in lenient.items(found):
+            for each in islice(lenient.items(found), MAX_PARTS):
                 _take_cohere_result(each, parts)
 
 

@@ -25,7 +25,7 @@ VOLATILE = re.compile(
     | \b(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?
         |nov(?:ember)?|dec(?:ember)?)\b
     | \b[ap]\.?m\b\.? | \b(?:utc|gmt|[cemp][sd]t)\b
-    | \b(?=[a-z_-]{0,48}+[0-9])[0-9a-z_-]{16,}\b                                 # ids with digits in them, soon: bounded, or a long word costs its square
+    | \b(?=[a-z_-]{0,32}+[0-9])[0-9a-z_-]{16,}\b                                 # ids with digits in them, soon: bounded, or a long word costs its square
     | [0-9]+(?:[.:/,\-T][0-9]+)*(?:st|nd|rd|th|z)?\b                             # dates, times, numbers
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.identify.messages import canonical, items_of, system_text, texts_of
+from proxy.identify.messages import (
+    MAX_PARTS,
+    canonical,
+    items_of,
+    system_text,
+    texts_of,
+)
 
 SEED = 3
 JSON = st.recursive(
@@ -142,3 +148,10 @@ def test_blanks_cost_no_more_than_their_number():
     """Else this test would take hours."""
     made, _ = items_of({"role": "user", "content": " " * 1_000_000 + "a"}, SEED)
     assert made == items_of("a", SEED)[0]
+
+
+@pytest.mark.parametrize(("member", "each"), [("tool_calls", {"function": {"name": "f", "arguments": "{}"}}), ("tool_results", {"call": {"name": "f"}, "outputs": []})])  # fmt: skip
+def test_of_very_many_calls_and_results_in_one_message_the_first_count(member, each):
+    many, most = ({"role": "assistant", member: [each] * count} for count in (3 * MAX_PARTS, MAX_PARTS))  # fmt: skip
+    assert items_of(many, SEED) == items_of(most, SEED)
+    assert items_of({**most, member: [each]}, SEED) != items_of(most, SEED)
