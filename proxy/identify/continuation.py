@@ -11,7 +11,6 @@ that two runs which begin alike are not taken for one.
 from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
-from proxy.identify.attempts import is_own
 from proxy.identify.conversation import Conversation
 from proxy.identify.facts import MAX_RECENT, Asked, Calls, Fact, Link, Reply
 from proxy.identify.items import HEAD_CHARS, SIGNATURE, Item, head
@@ -242,14 +241,19 @@ def _by_pairs(look: Lookup, found: Mapping[int, Fact]) -> Link | None:
 def _anew(
     hints: Hints, look: Lookup, found: Mapping[int, Fact], now_us: int
 ) -> Joined | None:
-    """Find the first call that said the same in other bytes, or was refused here: it is not repeated but tried anew."""
+    """Find the first call that said the same in other bytes, or was refused here: it is not repeated but tried anew.
+
+    Where several runs began like that, only over the connection of the one that failed: users of a service do, and fail together.
+    """
     known = found.get(look.strict)
     calls = known.asked if isinstance(known, Calls) else ()
     for asked in reversed(calls):
         failed = asked.state in ("failed", "blocked")
         is_recent = now_us - asked.seen_us <= ANEW_US
         is_same = asked.signature == hints.signature != 0
-        if failed and is_recent and is_same and not asked.continued_by and is_own(hints, asked, calls, now_us):  # fmt: skip
+        is_free = is_recent and is_same and not asked.continued_by
+        is_only = asked.connection == hints.connection or all(each.run_id == asked.run_id for each in calls)  # fmt: skip
+        if failed and is_free and is_only:
             return Joined(asked.run_id, asked.turn_seq, asked, "a call that failed is tried anew", False)  # fmt: skip
     return None
 

@@ -100,3 +100,14 @@ def test_where_no_answer_was_read_connections_tell_equal_runs_apart_or_nothing_d
         tracker.end(tracker.begin(BODY, SECOND + n, signature=1), 2 * SECOND)
     lost = [tracker.begin(asked, 3 * SECOND, signature=1, connection=n) for n in (1, 2)]
     assert [each.decision.source.value for each in lost] == ["unmatched"] * 2
+
+
+def test_users_who_begin_alike_are_not_one_run_when_the_provider_fails():
+    tracker, runs = Tracker(), []
+    for user, state in enumerate(["done", "done", *["failed"] * 4]):
+        asked = json.dumps({"messages": [said("user", "a")], "user": f"{user}"}).encode()  # fmt: skip
+        begun = tracker.begin(asked, SECOND + user, signature=1)
+        tracker.end(begun, SECOND + user, state, "b" if state == "done" else "")
+        assert begun.run
+        runs.append(begun.run.run_id)
+    assert len(set(runs)) == len(runs)
