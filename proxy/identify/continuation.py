@@ -165,7 +165,8 @@ def _by_prefix(
     items = conversation.items
     for n, strict, loose in places:
         reply = items[n] if items[n].role == "assistant" else None
-        best = pick(hints, found.get(strict), reply, UNTOLD)
+        # What the request itself begins the answer with may stand in many: it goes on only from an answer that begins so.
+        best = pick(hints, found.get(strict), reply, UNTOLD if n < conversation.asked or reply is None else BY_HEAD)  # fmt: skip
         if best is None and reply is not None:
             best = pick(hints, found.get(loose), reply, BY_CALLS)
         if best is not None:

@@ -111,3 +111,26 @@ def test_users_who_begin_alike_are_not_one_run_when_the_provider_fails():
         assert begun.run
         runs.append(begun.run.run_id)
     assert len(set(runs)) == len(runs)
+
+
+def test_answers_that_requests_begin_do_not_make_one_run_of_equal_requests():
+    tracker, runs = Tracker(), []
+    for user in range(3):
+        asked = body(said("user", "Give it as JSON."), said("assistant", "{"))
+        begun = tracker.begin(asked, SECOND + user * SECOND, signature=1)
+        tracker.end(begun, SECOND + user * SECOND + 1, text=f'"n": {user}}}')
+        assert begun.run
+        runs.append((begun.run.run_id, begun.run.parent_run_id))
+    assert len(set(runs)) == len(runs)
+    assert {parent for _, parent in runs} == {""}
+
+
+def test_an_answer_that_was_cut_goes_on_where_the_request_begins_with_it():
+    tracker = Tracker()
+    first = tracker.begin(body(said("user", "a")), SECOND)
+    tracker.end(first, SECOND + 1, text="One, two,")
+    asked = body(said("user", "a"), said("assistant", "One, two,"))
+    on = tracker.begin(asked, 2 * SECOND)
+    assert on.run
+    assert first.run
+    assert on.run.run_id == first.run.run_id
