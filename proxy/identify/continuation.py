@@ -12,8 +12,19 @@ from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 from proxy.identify.conversation import Conversation
-from proxy.identify.facts import MAX_RECENT, Asked, Calls, Fact, Link, Reply
-from proxy.identify.items import HEAD_CHARS, SIGNATURE, Item, head
+from proxy.identify.facts import Asked, Calls, Fact, Link
+from proxy.identify.fits import (
+    BY_CALLS,
+    BY_HEAD,
+    BY_ID,
+    BY_OTHER_IDS,
+    BY_REPLY,
+    UNTOLD,
+    Found,
+    pick,
+    score_in_context,
+)
+from proxy.identify.items import HEAD_CHARS, Item, head
 from proxy.identify.lookup import Hints, Lookup
 
 ANEW_US = 2 * 60 * 1_000_000
@@ -24,9 +35,7 @@ CONTEXT_CHARS = 24
 """Less is enough where the call is known that was answered this, and is the only one."""
 
 MAX_LINES = 6
-EXTENDS, ISSUED = "the conversation goes on", "a tool call's id"
-
-BY_ID, BY_REPLY, BY_CALLS, BY_HEAD, BY_OTHER_IDS, UNTOLD = 6, 5, 4, 3, 2, 1
+ISSUED = "a tool call's id"
 
 
 class Joined(NamedTuple):
@@ -38,28 +47,6 @@ class Joined(NamedTuple):
     """The call from which it goes on, where that is known."""
     evidence: str
     is_strong: bool
-
-
-_Ranked = tuple[int, bool, bool, bool, int, int]
-"""Fit, same client, not gone on from, same connection, when, and which call."""
-
-
-class _Found(NamedTuple):
-    asked: Asked
-    score: int
-    evidence: str = EXTENDS
-    """Another one than this: not all that was asked stands here, too; the history was cut, summed up or edited."""
-
-    @property
-    def continues(self) -> Asked | None:
-        """Give the call from which the conversation goes on, where that is certain.
-
-        Under other ids it may be somebody else's: the call stays free for the one who has the right ones. A changed history with an
-        answer from which another call went on is what a summary leaves behind more often than a branch.
-        """
-        is_unsure = self.score == BY_OTHER_IDS
-        is_rest = self.asked.continued_by and self.evidence != EXTENDS
-        return None if is_unsure or is_rest else self.asked
 
 
 def continuation(
@@ -80,14 +67,14 @@ def continuation(
 
 def _newest(
     hints: Hints, conversation: Conversation, look: Lookup, found: Mapping[int, Fact]
-) -> _Found | None:
+) -> Found | None:
     """Find the call that was answered what stands here as the newest answer: only from that one a conversation goes on, or branches off."""
     places = [each for each in look.prefixes if each[0] >= look.newest]
     best = _by_prefix(hints, conversation, places, found)
     own = {each for item in conversation.items[look.newest :] for each in item.telling}
     issued = _known_by(look.ids[: look.newest_ids], found, own)
     if issued is not None and (best is None or (best.score < BY_ID and best.asked.run_id != issued.run_id)):  # fmt: skip
-        return _Found(issued, BY_ID, ISSUED)
+        return Found(issued, BY_ID, ISSUED)
     if best is None and look.newest:
         return _by_context(hints, conversation.items[look.newest], look, found)
     return best
@@ -125,42 +112,12 @@ def turn_after(conversation: Conversation, turn_seq: int) -> int:
     return turn_seq + spoke
 
 
-def pick(
-    hints: Hints, known: Fact | None, reply: Item | None, least: int
-) -> _Found | None:
-    """Choose among calls that said the same the one that was answered what follows; `least` is the worst fit that is good enough."""
-    if not isinstance(known, Calls):
-        return None
-    ranked = [
-        (score, each.signature == hints.signature, not each.continued_by,
-         each.connection == hints.connection, each.seen_us, place)
-        for place, each in enumerate(known.asked)
-        if (score := _score(hints, each, reply)) >= least
-    ]  # fmt: skip
-    if not ranked:
-        return None
-    best = max(ranked)
-    if best[0] <= BY_HEAD and _is_doubtful(known.asked, ranked, best):
-        return None
-    return _Found(known.asked[best[-1]], best[0])
-
-
-def _is_doubtful(
-    asked: tuple[Asked, ...], ranked: list[_Ranked], best: _Ranked
-) -> bool:
-    """Tell whether a weak fit may be anybody's: another run's call fits as well but for the time, or so many said the same that some were forgotten."""
-    if len(asked) >= MAX_RECENT:
-        return True
-    run_id = asked[best[-1]].run_id
-    return any(each[:4] == best[:4] and asked[each[-1]].run_id != run_id for each in ranked)  # fmt: skip
-
-
 def _by_prefix(
     hints: Hints,
     conversation: Conversation,
     places: Sequence[tuple[int, int, int]],
     found: Mapping[int, Fact],
-) -> _Found | None:
+) -> Found | None:
     """Find the call whose whole request is the longest proper prefix of this one, and whose answer stands behind it."""
     items = conversation.items
     for n, strict, loose in places:
@@ -174,41 +131,13 @@ def _by_prefix(
     return None
 
 
-def _score(hints: Hints, asked: Asked, reply: Item | None) -> int:
-    """Say how well what follows fits what that call was answered; 0 does not fit."""
-    answered = asked.reply
-    if (
-        reply is None
-    ):  # the answer was left out: only what was never answered goes on like this
-        return UNTOLD if answered is None and asked.state == "failed" else 0
-    if answered is None:
-        return UNTOLD if asked.state in ("done", "failed") else 0
-    if any(each in answered.ids for each in reply.telling):
-        return BY_ID
-    fit = _fit(answered, reply)
-    has_other_ids = bool(answered.ids and reply.telling)
-    if fit > BY_HEAD and not has_other_ids:
-        return fit
-    # The same words under other ids, or only their beginning: of one client, and once.
-    is_alike = asked.signature == hints.signature and not asked.continued_by
-    return min(fit, BY_OTHER_IDS if has_other_ids else BY_HEAD) if is_alike else 0
-
-
-def _fit(answered: Reply, reply: Item) -> int:
-    if answered.full == reply.full:
-        return BY_REPLY
-    if answered.calls and answered.calls == reply.calls:
-        return BY_CALLS
-    return BY_HEAD if answered.head and answered.head == reply.head else 0
-
-
 def _grown(
     seed: int,
     hints: Hints,
     conversation: Conversation,
     look: Lookup,
     found: Mapping[int, Fact],
-) -> _Found | None:
+) -> Found | None:
     """Find the call whose prompt is the beginning of this one's, and whose answer stands behind it."""
     for where, cut in look.cuts:
         known = found.get(where)
@@ -216,7 +145,7 @@ def _grown(
             behind = conversation.text[asked.size : asked.size + 8 * HEAD_CHARS]
             answered = asked.reply
             if asked.size > cut.place and answered and answered.head and _starts(seed, behind, answered.head):  # fmt: skip
-                return _Found(asked, BY_REPLY)
+                return Found(asked, BY_REPLY)
     return None
 
 
@@ -253,7 +182,7 @@ def _anew(
         is_recent = now_us - asked.seen_us <= ANEW_US
         is_same = asked.signature == hints.signature != 0
         is_free = is_recent and is_same and not asked.continued_by
-        is_only = asked.connection == hints.connection or all(each.run_id == asked.run_id for each in calls)  # fmt: skip
+        is_only = asked.connection == hints.connection != 0 or all(each.run_id == asked.run_id for each in calls)  # fmt: skip
         if failed and is_free and is_only:
             return Joined(asked.run_id, asked.turn_seq, asked, "a call that failed is tried anew", False)  # fmt: skip
     return None
@@ -277,17 +206,17 @@ def _known_by(
 
 def _by_context(
     hints: Hints, reply: Item, look: Lookup, found: Mapping[int, Fact]
-) -> _Found | None:
+) -> Found | None:
     """Find the call of one run alone that was answered this behind the same user message or the same answer, whatever else has changed."""
     chars: dict[str, int] = {}
-    fitting: dict[str, _Found] = {}
+    fitting: dict[str, Found] = {}
     for each, size in look.contexts:
         known = found.get(each)
         for asked in known.asked if isinstance(known, Calls) else ():
-            score = _score_in_context(hints, asked, reply)
+            score = score_in_context(hints, asked, reply)
             if score:
                 chars[asked.step_id] = chars.get(asked.step_id, 0) + size
-                fitting[asked.step_id] = _Found(asked, score, "the newest answer")
+                fitting[asked.step_id] = Found(asked, score, "the newest answer")
     told = [
         each
         for step_id, each in fitting.items()
@@ -303,15 +232,5 @@ def _by_context(
     return max(best, key=lambda each: (each.score, each.asked.seen_us))
 
 
-def _score_in_context(hints: Hints, asked: Asked, reply: Item) -> int:
-    """Say how well an answer fits where the conversation before it is another one: any other ids count against it."""
-    score, answered = _score(hints, asked, reply), asked.reply
-    if answered is None or score <= UNTOLD:
-        return 0
-    has_ids = any(not each.startswith(SIGNATURE) for each in reply.ids)
-    is_renamed = score < BY_ID and has_ids and bool(answered.ids)
-    return BY_OTHER_IDS if is_renamed else score
-
-
-def _runs(found: Sequence[_Found]) -> int:
+def _runs(found: Sequence[Found]) -> int:
     return len({each.asked.run_id for each in found})

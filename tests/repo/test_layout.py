@@ -20,6 +20,7 @@ COVERED_ELSEWHERE: dict[str, str] = {
     "proxy/desk.py": "declarations only; test_ledger.py replaces each of them",
     "proxy/simulate/question.py": "declarations only; each family fills them",
     "proxy/identify/changes.py": "what the rungs find later; test_ladder.py shows each of them",
+    "proxy/identify/fits.py": "test_continuation.py and test_ladder.py choose among calls by it",
     "proxy/identify/sessions.py": "test_ladder.py lets time pass between calls",
     "proxy/state/redis_scripts.py": "test_redis_state.py runs them in a server of Python, and compares them with memory",
     "proxy/forward/origin.py": "declarations only; test_pool.py shows which origins share connections",

@@ -106,14 +106,6 @@ def test_the_clients_own_id_decides_before_the_bytes():
     assert repeated(done, asked("plain"), named=(done,), retry_key="k", **SDK) is None
 
 
-@pytest.mark.parametrize("state", ["open", "failed"])
-def test_one_id_for_calls_that_say_different_things_is_no_id_of_a_call(state):
-    """As where `Idempotency-Key` is a header that a client always sends."""
-    other = asked("other", state, brief=2, body=8)
-    assert repeated(named=(other,), retry_key="k") is None
-    assert repeated(named=(other,), retry_key="k", **SDK) is None
-
-
 def test_calls_of_no_run_are_found_under_keys_of_their_own():
     stray = asked(run_id="")
     look = Lookup(same=1, stray_same=3, stray_retry=4)

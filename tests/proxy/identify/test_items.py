@@ -104,6 +104,6 @@ def test_long_ids_and_names_are_kept_short_and_still_lead_to_their_calls():
     issued = "call_" + "thought" * 10_000
     made = answer_item(SEED, "", [(issued, "f" * 10_000, b"{}")] * 100)
     assert made is not None
-    assert made.ids == made.telling
-    assert set(tool_item(SEED, issued, "f", ()).telling) == set(made.ids)
+    assert len(made.telling) == len(made.ids) < 100
+    assert set(tool_item(SEED, issued, "f", ()).telling) == set(made.telling)
     assert sum(map(len, made.ids + made.names)) < 64 * 300

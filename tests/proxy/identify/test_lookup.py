@@ -64,6 +64,10 @@ def test_nothing_known_asks_for_nothing_but_the_session_and_who_waits():
 def test_what_clients_name_their_calls_leads_to_no_call_of_another_caller():
     own, others = (look(said("user", "a"), hints=Hints("t", caller, Kind.LLM, retry_key="1")) for caller in "ab")  # fmt: skip
     assert own.retry != others.retry
+    same, other = (look(said("user", "a"), hints=Hints("t", "a", Kind.LLM, retry_key="1", body_hash=body)) for body in (0, 8))  # fmt: skip
+    assert (
+        own.retry == same.retry != other.retry
+    )  # as where a client sends one `Idempotency-Key` with all
 
 
 def test_runs_of_other_callers_on_a_host_are_looked_at_where_credentials_are_no_client_keys():
