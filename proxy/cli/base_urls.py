@@ -7,8 +7,9 @@ A variable that leads elsewhere already keeps its value unless a route leads to 
 provider that they were not meant for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from proxy.accept.refusal import Refusal
@@ -73,6 +74,8 @@ class Environment:
     variables: dict[str, str]
     left_alone: tuple[tuple[str, str], ...]
     """Variables that lead where no route leads, and the host that they lead to."""
+    ambiguous: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    """Variables that several routes fit, none of them its provider's: the one taken, and the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,46 +106,71 @@ def child_environment(
     routes: Mapping[str, str],
     environ: Mapping[str, str],
     tags: Mapping[str, str],
+    providers: Mapping[str, str] = MappingProxyType({}),
 ) -> Environment:
-    """Say what the child's environment must have; `routes` maps names to upstream URLs."""
+    """Say what the child's environment must have.
+
+    `routes` maps names of routes to models to upstream URLs, `providers` those that have another provider than their name says to it.
+    """
     changes: dict[str, str] = {"TACHO_RUN": place.run}
     if place.agent:
         changes["TACHO_AGENT"] = place.agent
-    left = []
+    left, ambiguous = [], []
     for variable in VARIABLES:
         given = environ.get(variable.name, "").strip()
-        url = _url(variable, given, place, routes)
+        fitting = _fitting(variable, _with_scheme(given), routes, providers)
+        url = _url(variable, _with_scheme(given), place, routes, fitting)
         if url:
+            if len(fitting) > 1 and not place.leads_here(_with_scheme(given)):
+                ambiguous.append((variable.name, fitting[0], fitting[1:]))
             changes[variable.name] = url
             changes |= _tagged(variable, environ, tags)
         elif given:
             left.append((variable.name, _shown(given)))
-    return Environment(changes, tuple(left))
+    return Environment(changes, tuple(left), tuple(ambiguous))
 
 
 def _url(
-    variable: Variable, given: str, place: Place, routes: Mapping[str, str]
+    variable: Variable,
+    given: str,
+    place: Place,
+    routes: Mapping[str, str],
+    fitting: tuple[str, ...],
 ) -> str:
     """Give the value of a variable, empty where it stays as it is."""
     if not given:
         known = variable.route in routes
         return place.with_run(f"/{variable.route}{variable.suffix}") if known else ""
-    given = given if "://" in given else f"http://{given}"
     if place.leads_here(given):
         return _renamed(given, place)
-    fitting = [
-        (base, name)
-        for name, base in _bases(routes)
-        if given == base or given.startswith(base + "/")
-    ]
     if not fitting:
         return ""
-    base, name = max(fitting, key=lambda each: (len(each[0]), each[1]))
-    return place.with_run(f"/{name}{given.removeprefix(base)}")
+    name = fitting[0]
+    return place.with_run(f"/{name}{given.removeprefix(routes[name].rstrip('/'))}")
 
 
-def _bases(routes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return ((name, url.rstrip("/")) for name, url in routes.items() if url)
+def _fitting(
+    variable: Variable,
+    given: str,
+    routes: Mapping[str, str],
+    providers: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Give the routes that lead as far as any to where a URL leads; one alone where it is the provider's own."""
+    bases = {name: url.rstrip("/") for name, url in routes.items() if url}
+    fit = {
+        name: len(base)
+        for name, base in bases.items()
+        if given == base or given.startswith(base + "/")
+    }
+    found = sorted(name for name in fit if fit[name] == max(fit.values()))
+    if variable.route in found:
+        return (variable.route,)
+    own = [name for name in found if providers.get(name) == variable.route]
+    return tuple(own[:1] or found)
+
+
+def _with_scheme(given: str) -> str:
+    return given if "://" in given or not given else f"http://{given}"
 
 
 def _renamed(given: str, place: Place) -> str:
@@ -171,9 +199,7 @@ def _tagged(
 
 def _shown(given: str) -> str:
     """Give the host of a URL, without credentials."""
-    return urlsplit(given if "://" in given else f"http://{given}").netloc.rpartition(
-        "@"
-    )[2]
+    return urlsplit(_with_scheme(given)).netloc.rpartition("@")[2]
 
 
 def _port(port: int | None, scheme: str) -> int:

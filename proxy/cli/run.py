@@ -111,12 +111,19 @@ def run(arguments: argparse.Namespace) -> int:
         _listening(loaded), arguments.run_id or _new_id(), arguments.agent or ""
     )
     environ = environment()
-    routes = {name: each.url for name, each in loaded.settings.routes.items()}
-    child = child_environment(place, routes, environ, dict(arguments.tag))
+    models = {name: each for name, each in loaded.settings.routes.items() if each.kind == "llm"}  # fmt: skip
+    routes = {name: each.url for name, each in models.items()}
+    providers = {name: each.provider for name, each in models.items()}
+    child = child_environment(place, routes, environ, dict(arguments.tag), providers)
     for name, host in child.left_alone:
         complain(
             f"{name} leads to {host}, where no route leads: left as it is, its calls do not pass here; "
             f'add routes: {{NAME: {{url: "https://{host}"}}}} to change that'
+        )
+    for name, taken, others in child.ambiguous:
+        complain(
+            f"{name} leads where the routes {', '.join((taken, *others))} lead: its calls take /{taken}; "
+            "give one of them the provider's name to change that"
         )
     began = time.monotonic()
     try:

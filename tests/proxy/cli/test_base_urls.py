@@ -95,6 +95,33 @@ def test_what_leads_elsewhere_is_left_alone_and_named(name: str, given: str, hos
     assert said.left_alone == ((name, host),)
 
 
+SHARED = "http://gw.test:8089"
+
+
+def test_of_routes_to_one_place_the_providers_own_is_taken():
+    routes = {"openai": SHARED, "anthropic": SHARED, "zz": SHARED}
+    given = {"ANTHROPIC_BASE_URL": SHARED, "OPENAI_BASE_URL": f"{SHARED}/v1"}
+    said = child_environment(HERE, routes, given, {})
+    assert said.variables["ANTHROPIC_BASE_URL"].endswith("/run/R1/anthropic")
+    assert said.variables["OPENAI_BASE_URL"].endswith("/run/R1/openai/v1")
+    assert said.ambiguous == ()
+
+
+def test_a_route_may_say_whose_it_is():
+    given = {"ANTHROPIC_BASE_URL": SHARED}
+    routes, owners = {"a": SHARED, "b": SHARED}, {"a": "", "b": "anthropic"}
+    said = child_environment(HERE, routes, given, {}, owners)
+    assert said.variables["ANTHROPIC_BASE_URL"].endswith("/run/R1/b")
+    assert said.ambiguous == ()
+
+
+def test_a_choice_that_is_none_of_the_providers_is_named():
+    given = {"ANTHROPIC_BASE_URL": SHARED, "OPENAI_BASE_URL": f"{HERE.url}/b"}
+    said = child_environment(HERE, {"b": SHARED, "a": SHARED}, given, {})
+    assert said.variables["ANTHROPIC_BASE_URL"].endswith("/run/R1/a")
+    assert said.ambiguous == (("ANTHROPIC_BASE_URL", "a", ("b",)),)
+
+
 def test_a_path_that_the_data_port_would_refuse_stays():
     given = "http://127.0.0.1:4141/run/no%20good/openai/v1"
     assert told({"OPENAI_BASE_URL": given})["OPENAI_BASE_URL"] == given

@@ -70,6 +70,25 @@ def test_what_leads_elsewhere_is_left_alone_and_said(
     assert "secret" not in said.err
 
 
+def test_a_route_to_tools_is_none_for_models_and_a_choice_is_said(
+    server: FakeStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+):
+    routes = [
+        f'{name}: {{url: "http://gw.test", kind: {kind}}}'
+        for name, kind in (("a", "tool"), ("b", "llm"), ("c", "llm"))
+    ]
+    (tmp_path / "tachograph.yaml").write_text(f"routes: {{{', '.join(routes)}}}\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://gw.test/v1")
+    words = ["--name", "R1", "--no-outcome", "--no-summary"]
+    assert main(["run", *words, *python(SAYS)]) == 0
+    said = capfd.readouterr()
+    assert said.out == f"{server.url}/run/R1/b/v1 R1\n"
+    assert "OPENAI_BASE_URL leads where the routes b, c lead" in said.err
+
+
 def test_two_dashes_may_be_left_out(
     server: FakeStore, capfd: pytest.CaptureFixture[str]
 ):
