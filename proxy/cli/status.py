@@ -17,6 +17,7 @@ exit status: 0 running (degraded or not), 1 not running
 """
 SUPERVISORS = ("tacho", "tacho-export")
 ANSWER_SECONDS = 5.0
+_WORST_FIRST = ("unhealthy", "stopping", "degraded")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 1
     if arguments.json:
-        say(json.dumps(found[0] if len(found) == 1 else _joined(found), indent=2))
+        say(json.dumps(found[0] if len(found) == 1 else joined(found), indent=2))
     else:
         _print_tables(found)
     return 0
@@ -55,7 +56,7 @@ async def ask(data_dir: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _joined(found: list[dict[str, Any]]) -> dict[str, Any]:
+def joined(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Join the halves into what one supervisor of both would say."""
     whole: dict[str, Any] = {}
     for half in found:
@@ -66,14 +67,16 @@ def _joined(found: list[dict[str, Any]]) -> dict[str, Any]:
                 whole[key] = whole.get(key, []) + value
             elif whole.get(key) is None:
                 whole[key] = value
-    return whole | {"mode": "proxy+export"}
+    said = {half["status"] for half in found}
+    worst = next((word for word in _WORST_FIRST if word in said), "ok")
+    return whole | {"mode": "proxy+export", "status": worst}
 
 
 def _print_tables(found: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    whole = found[0] if len(found) == 1 else _joined(found)
+    whole = found[0] if len(found) == 1 else joined(found)
     table = Table(box=None, pad_edge=False)
     for heading in (
         "process",
@@ -109,8 +112,11 @@ def _print_tables(found: list[dict[str, Any]]) -> None:
 
 def troubles(whole: dict[str, Any]) -> Iterator[str]:
     """Give what the processes say is wrong and the table does not show, a line each."""
+    apart: dict[str, list[str]] = {}
     for name, facts in whole["processes"].items():
         says = facts["says"] or {}
+        if says.get("state_trouble"):
+            apart.setdefault(says["state_trouble"], []).append(name)
         if says.get("spool_trouble"):
             yield f"{name} drops records: {says['spool_trouble']}"
         if says.get("error"):
@@ -118,6 +124,8 @@ def troubles(whole: dict[str, Any]) -> Iterator[str]:
         for destination, fares in says.get("destinations", {}).items():
             if fares["last_error"]:
                 yield f"{name} to {destination}: {fares['last_error']}"
+    for trouble, names in apart.items():
+        yield f"{', '.join(names)}: {trouble}; calls are in no run unless they name one"
 
 
 def _cells(facts: dict[str, Any]) -> list[str]:

@@ -36,7 +36,9 @@ class Overview:
     def health(self) -> tuple[bool, Json]:
         """Tell whether a restart of the whole could help: a dead exporter is no reason."""
         ok = any(map(_serves, self._vital())) or self.stopping
-        return ok, {"status": "ok" if ok else "unhealthy", "degraded": self.degraded()}
+        degraded = self.degraded()
+        word = "unhealthy" if not ok else "degraded" if degraded else "ok"
+        return ok, {"status": word, "degraded": degraded}
 
     def ready(self) -> tuple[bool, Json]:
         """Tell whether traffic should be sent here."""

@@ -88,7 +88,7 @@ def test_a_store_that_aborts_is_started_again_and_the_status_says_so(
         load.wait_calls(1)
     # Whether the exporter has missed it by then is chance.
     assert {*seen["degraded"]} <= {"store", "exporter: clickhouse"}
-    assert seen["status"] == "ok"
+    assert seen["status"] == "degraded"
     while not (words := product.facts("store")["last_exit"]):
         load.wait_calls(1)
     assert words == "killed by SIGABRT"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.main import main
-from proxy.cli.status import readable_bytes, troubles
+from proxy.cli.status import joined, readable_bytes, troubles
 from tests.helpers.processes import wait_for
 from tests.helpers.product import Product
 
@@ -51,7 +51,10 @@ def test_a_running_product_is_a_table(
         return lines if "in flight 4" in lines[-1] else []
 
     lines = wait_for(shown, "what worker and store say")
-    assert lines[0].startswith("tachograph 0.test · ok · ")
+    assert lines[0].split(" · ")[:2] in (
+        ["tachograph 0.test", "degraded"],
+        ["tachograph 0.test", "ok"],  # between two crashes
+    )
     assert any(line.startswith("w0") and "running" in line for line in lines)
     assert any(
         line.startswith("exporter") and "killed by SIGABRT" in line for line in lines
@@ -90,7 +93,8 @@ def test_bytes_are_readable(count: float, text: str):
 def test_what_fails_while_its_process_runs_is_said():
     fares = {"clickhouse": {"last_error": ""}, "jsonl": {"last_error": "no room"}}
     processes = {
-        "w0": {"says": {"spool_trouble": "size_cap"}},
+        "w0": {"says": {"spool_trouble": "size_cap", "state_trouble": "redis is away"}},
+        "w1": {"says": {"spool_trouble": "", "state_trouble": "redis is away"}},
         "store": {"says": None},
         "exporter": {"says": {"error": "bad log", "destinations": fares}},
     }
@@ -98,4 +102,17 @@ def test_what_fails_while_its_process_runs_is_said():
         "w0 drops records: size_cap",
         "exporter makes no rows: bad log",
         "exporter to jsonl: no room",
+        "w0, w1: redis is away; calls are in no run unless they name one",
     ]
+
+
+@pytest.mark.parametrize(
+    ("halves", "whole"),
+    [
+        (("ok", "ok"), "ok"),
+        (("ok", "degraded"), "degraded"),
+        (("degraded", "unhealthy"), "unhealthy"),
+    ],
+)
+def test_the_worse_half_is_the_status_of_both(halves: tuple[str, str], whole: str):
+    assert joined([{"status": each} for each in halves])["status"] == whole

@@ -67,7 +67,7 @@ def overview(*children: Child, said: dict[str, Any] | None = None) -> Overview:
 )
 def test_a_dead_exporter_degrades_and_no_more(exporter: Child):
     whole = overview(Child("w0"), exporter)
-    assert whole.health() == (True, {"status": "ok", "degraded": ["exporter"]})
+    assert whole.health() == (True, {"status": "degraded", "degraded": ["exporter"]})
     assert whole.ready() == (True, {"ready": True, "degraded": ["exporter"]})
 
 
@@ -79,7 +79,7 @@ def test_what_a_child_names_as_failing_is_named_without_what_others_said():
     assert whole.health() == (
         True,
         {
-            "status": "ok",
+            "status": "degraded",
             "degraded": ["w0: spool", "exporter: jsonl", "exporter: dead letters"],
         },
     )
@@ -94,7 +94,7 @@ def test_a_dead_worker_is_unhealthy_and_not_ready():
 def test_one_worker_of_several_is_enough_and_each_that_fails_is_named():
     dead = Child("w1", State.BACKING_OFF)
     whole = overview(Child("w0"), dead, Child("exporter"))
-    assert whole.health() == (True, {"status": "ok", "degraded": ["w1"]})
+    assert whole.health() == (True, {"status": "degraded", "degraded": ["w1"]})
     assert whole.ready()[0] is True
     whole = overview(Child("w0", healthy=False), dead, Child("exporter"))
     assert whole.health()[1] == {"status": "unhealthy", "degraded": ["w0", "w1"]}
