@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Load, look, report; nothing is left behind."""
     from proxy.cli import checks
 
-    loaded = load_settings(arguments)
+    loaded = load_settings(arguments, serves=True)
     results = checks.run_all(loaded.settings)
     plan = {"settings_file": loaded.path or None, **checks.plan(loaded.settings)}
     ok = all(result.ok for result in results)

@@ -26,12 +26,17 @@ class Loaded:
     """The absolute path of the settings file; empty where there is none."""
     environ: dict[str, str]
     """The environment with the flags in it."""
+    serves: bool = False
+    """Whether workers are to run by these settings."""
 
     def again(self) -> "Settings":
         """Read the same file again."""
-        from proxy.config import load
+        from proxy.config import check_shared, load
 
-        return load(self.path or None, self.environ)
+        settings = load(self.path or None, self.environ)
+        if self.serves:
+            check_shared(settings)
+        return settings
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -70,9 +75,9 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_settings(arguments: argparse.Namespace) -> Loaded:
-    """Read the settings as the flags, the environment and the file say; raise `SettingsError`."""
-    from proxy.config import as_environment, environment, load
+def load_settings(arguments: argparse.Namespace, *, serves: bool = False) -> Loaded:
+    """Read the settings as the flags, the environment and the file say, for workers if these are to run; raise `SettingsError`."""
+    from proxy.config import as_environment, check_shared, environment, load
 
     given = {key: getattr(arguments, flag, None) for flag, key in FLAGS.items()}
     flags = {key: value for key, value in given.items() if value is not None}
@@ -84,4 +89,6 @@ def load_settings(arguments: argparse.Namespace) -> Loaded:
     )
     path = os.path.abspath(path) if path else ""
     settings = load(path or None, environ, flags)
-    return Loaded(settings, path, environ | as_environment(flags))
+    if serves:
+        check_shared(settings)
+    return Loaded(settings, path, environ | as_environment(flags), serves)

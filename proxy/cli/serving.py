@@ -25,7 +25,7 @@ def serve(mode_name: str, arguments: argparse.Namespace) -> int:
     require_c_parser()
     mode = Mode(mode_name)
     setup("supervisor")
-    loaded = load_settings(arguments)
+    loaded = load_settings(arguments, serves=mode is not Mode.EXPORT)
     order = Order(
         mode=mode,
         settings=loaded.settings,

@@ -16,7 +16,7 @@ from proxy.config.data_dir import Secrets, ensure_data_dir
 from proxy.config.keys import Keys, read_keys
 from proxy.config.loader import as_environment, environment, load
 from proxy.config.reload import reloadable
-from proxy.config.state_checks import MEMORY, worker_names, wrong_with
+from proxy.config.state_checks import MEMORY, check_shared, worker_names, wrong_with
 from proxy.config.structs import (
     AdminSettings,
     AgentSettings,
@@ -63,6 +63,7 @@ __all__ = [
     "UnpricedSettings",
     "as_environment",
     "built_in_routes",
+    "check_shared",
     "ensure_data_dir",
     "environment",
     "load",

@@ -17,21 +17,26 @@ _EXAMPLE = "redis://[USER:PASSWORD@]HOST:6379/0, or rediss:// for TLS"
 
 
 def check_state(settings: Settings) -> None:
-    """Raise `SettingsError` where workers could not share what they know, or nobody can be asked for it."""
+    """Raise `SettingsError` where nobody can be asked for what workers know, or there are too many of them."""
     state, workers = settings.state, settings.workers
     if state != MEMORY:
         wrong = wrong_with(state)
         if wrong:
             shown = ascii(state) if state.isalnum() else "(not shown)"
             raise SettingsError(f"state: is {shown}; it must be memory, or {wrong}")
-    elif workers > 1:
-        raise SettingsError(
-            f"workers: is {workers}, but state is memory, which workers cannot share; "
-            "set state (or TACHO_STATE) to redis://HOST:6379/0, or workers to 1"
-        )
     if workers > MAX_WORKERS:
         raise SettingsError(
             f"workers: is {workers}; it must be at most {MAX_WORKERS}, and about one for each core"
+        )
+
+
+def check_shared(settings: Settings) -> None:
+    """Raise `SettingsError` where workers could not share what they know; who runs none need not care, and may not have TACHO_STATE."""
+    workers = settings.workers
+    if settings.state == MEMORY and workers > 1:
+        raise SettingsError(
+            f"workers: is {workers}, but state is memory, which workers cannot share; "
+            "set state (or TACHO_STATE) to redis://HOST:6379/0, or workers to 1"
         )
 
 

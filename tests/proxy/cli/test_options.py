@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.options import Loaded, add_json, add_serving, load_settings
+from proxy.errors import SettingsError
 
 
-def loaded(*words: str) -> Loaded:
+def loaded(*words: str, serves: bool = False) -> Loaded:
     parser = argparse.ArgumentParser()
     add_serving(parser)
     add_json(parser)
-    return load_settings(parser.parse_args(words))
+    return load_settings(parser.parse_args(words), serves=serves)
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +55,17 @@ def test_a_file_is_found_by_flag_then_variable_then_place(
     assert loaded().settings.tenant == "variable"
     found = loaded("--config", "flag.yaml")
     assert (found.settings.tenant, found.path) == ("flag", str(tmp_path / "flag.yaml"))
+
+
+def test_only_who_runs_workers_must_know_how_they_share(tmp_path: Path):
+    file = tmp_path / "tachograph.yaml"
+    file.write_text("workers: 2\n")
+    assert loaded().settings.workers == loaded().again().workers == 2
+    with pytest.raises(SettingsError, match="workers: is 2, but state is memory"):
+        loaded(serves=True)
+    file.write_text("workers: 1\n")
+    found = loaded(serves=True)
+    assert found.again() == found.settings
+    file.write_text("workers: 2\n")
+    with pytest.raises(SettingsError, match="workers: is 2, but state is memory"):
+        found.again()

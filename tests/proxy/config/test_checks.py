@@ -36,7 +36,6 @@ def loaded(tmp_path, text: str) -> Settings:
             ["store.write_token", "another one"],
         ),
         ("secret: short", ["secret", "not shown", "at least 16"]),
-        ("workers: 2", ["workers: is 2", "state", "redis://HOST", "workers to 1"]),
         ("{workers: 257, state: 'redis://h'}", ["workers: is 257", "at most 256"]),
         ("workers: 0", ["workers: is 0", "positive"]),
         ("state: disk", ["state: is 'disk'", "memory", "redis://"]),

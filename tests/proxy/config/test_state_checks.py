@@ -3,7 +3,12 @@
 import pytest
 
 from proxy.config import Settings
-from proxy.config.state_checks import check_state, worker_names, wrong_with
+from proxy.config.state_checks import (
+    check_shared,
+    check_state,
+    worker_names,
+    wrong_with,
+)
 from proxy.errors import SettingsError
 
 RIGHT = [
@@ -43,9 +48,10 @@ def test_another_url_is_refused_without_being_quoted(url, remedy):
 
 
 def test_several_workers_do_not_start_on_a_memory_that_they_cannot_share():
-    check_state(Settings())
+    check_shared(Settings())
+    check_shared(Settings(workers=2, state="redis://h"))
     with pytest.raises(SettingsError, match="workers: is 2, but state is memory") as refused:  # fmt: skip
-        check_state(Settings(workers=2))
+        check_shared(Settings(workers=2))
     assert "set state (or TACHO_STATE) to redis://HOST:6379/0" in str(refused.value)
 
 
