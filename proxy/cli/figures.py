@@ -3,23 +3,34 @@
 What lives here: formatting, pure. What does not: where numbers come from. Each has its unit; what nobody knows is a dash, never zero.
 """
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from rich.cells import cell_len, set_cell_size
 
 UNKNOWN = "-"
+ESTIMATED, AT_LEAST = "~", "≥"
+"""What stands before dollars that are not known for sure."""
 ELLIPSIS = "…"
 
 
-def dollars(usd: Decimal | None, *, is_exact: bool = True) -> str:
-    """Write dollars with two significant digits at least, large ones without cents; `~` where an estimate or an assumed price is part of it."""
+def money_legend(marks: Iterable[str]) -> Iterator[str]:
+    """Explain the marks that stand before dollars."""
+    found = {*marks}
+    if ESTIMATED in found:
+        yield f"{ESTIMATED} estimated, or at an assumed price"
+    if AT_LEAST in found:
+        yield f"{AT_LEAST} at least: some attempts have no price"
+
+
+def dollars(usd: Decimal | None, mark: str = "") -> str:
+    """Write dollars behind their mark in ten cells at most up to a million, with two significant digits at least, large ones without cents."""
     if usd is None:
         return UNKNOWN
-    mark = "" if is_exact else "~"
     if usd == 0:
         return f"{mark}$0"
     if usd < Decimal("0.000001"):
-        return f"{mark}<$0.000001"
+        return f"{AT_LEAST}$0" if mark == AT_LEAST else "<$0.000001"
     if usd >= 1000:
         return f"{mark}${usd:,.0f}"
     places = 2 if usd >= Decimal("0.1") else min(6, 1 - usd.adjusted())

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from proxy.cli.figures import AT_LEAST, ESTIMATED
 from proxy.cli.store import Store
 from proxy.errors import TachoError
 
@@ -58,9 +59,11 @@ class RunRow(msgspec.Struct, frozen=True):
     unpriced_attempts: int
 
     @property
-    def is_exact(self) -> bool:
-        """Whether all of its dollars were computed from counts and prices that are known."""
-        return not (self.estimated_rows or self.assumed_rows or self.unpriced_attempts)
+    def mark(self) -> str:
+        """What stands before its dollars: `≥` where attempts have no price, `~` where counts or prices are not known; else nothing."""
+        if self.unpriced_attempts:
+            return AT_LEAST
+        return ESTIMATED if self.estimated_rows or self.assumed_rows else ""
 
 
 class AttemptRow(msgspec.Struct, frozen=True):

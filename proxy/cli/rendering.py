@@ -11,7 +11,7 @@ from rich.text import Text
 
 from proxy.cli.output import say, say_exactly
 
-_PLAIN = str.maketrans("░█✗→↳─·…\N{REPLACEMENT CHARACTER}", ".#x>>-|~?")
+_PLAIN = str.maketrans("░█✗→↳─·…≥\N{REPLACEMENT CHARACTER}", ".#x>>-|~>?")
 
 
 class Terminal:

@@ -42,7 +42,7 @@ def header(run: RunRow, rows: Sequence[AttemptRow]) -> Iterator[Text]:
     if run.tool_calls:
         work.append(counted(run.tool_calls, "tool call"))
     yield Text(
-        f"{', '.join(work)} · {duration(run.seconds)} · {_tokens(run)} · {dollars(run.usd, is_exact=run.is_exact)}"
+        f"{', '.join(work)} · {duration(run.seconds)} · {_tokens(run)} · {dollars(run.usd, run.mark)}"
     )
     said = [f"began {run.started:%Y-%m-%d %H:%M:%S} UTC"]
     models = _counted(row.model for row in rows)

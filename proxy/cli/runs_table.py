@@ -16,6 +16,7 @@ from proxy.cli.figures import (
     dollars,
     duration,
     fitted,
+    money_legend,
     printable,
     span,
     tokens,
@@ -24,7 +25,7 @@ from proxy.cli.questions import RunRow
 
 _OUTCOME = (("outcome", 10), ("ago", 6), ("took", 6), ("steps", 6))
 _TOKENS = (("in", 6), ("out", 6))
-_COST = (("cost", 9),)
+_COST = (("cost", 10),)
 _WIDE = (("tools", 5), ("joined by", 12))
 _ROOM_FOR_TOKENS, _ROOM = 96, 110
 """Widths from which on these columns are shown; a name that can be read is worth more than a count of tokens."""
@@ -90,7 +91,7 @@ def _cells(row: RunRow, shown: str, now: datetime) -> dict[str, str]:
         "tools": str(row.tool_calls or UNKNOWN),
         "in": tokens(row.input_tokens),
         "out": tokens(row.output_tokens),
-        "cost": dollars(row.usd, is_exact=row.is_exact),
+        "cost": dollars(row.usd, row.mark),
         "joined by": row.source or UNKNOWN,
     }
 
@@ -117,8 +118,7 @@ def _legend(rows: Sequence[RunRow]) -> Iterator[Text]:
         said.append("+ more agents took over")
     if any(row.attempts > row.steps for row in rows):
         said.append("steps+retries")
-    if any(row.usd is not None and not row.is_exact for row in rows):
-        said.append("~ estimated, or at an assumed price")
+    said.extend(money_legend(row.mark for row in rows if row.usd is not None))
     if said:
         yield Text(" · ".join(said), style="dim")
 
@@ -131,5 +131,5 @@ def summary(row: RunRow, seconds: float) -> str:
     if row.input_tokens is not None:
         said.append(f"{tokens(row.input_tokens)} tokens in, {tokens(row.output_tokens)} out")  # fmt: skip
     if row.usd is not None:
-        said.append(dollars(row.usd, is_exact=row.is_exact))
+        said.append(dollars(row.usd, row.mark))
     return ", ".join([*said, duration(seconds)])

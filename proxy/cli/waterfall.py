@@ -14,8 +14,11 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from proxy.cli.figures import (
+    AT_LEAST,
+    ESTIMATED,
     dollars,
     fitted,
+    money_legend,
     printable,
     span,
     tokens,
@@ -30,6 +33,8 @@ _SHORT = {
     "proxy_crashed": "crashed",
 }
 """Outcomes in eight cells; the line below says the whole."""
+_PRICED = ("llm", "embedding")
+"""Kinds of calls that have prices."""
 _WITH_MODEL = 100
 _NARROWEST = 72
 
@@ -45,15 +50,15 @@ class Columns:
     status: int = 8
     time: int = 7
     tokens: int = 6
-    cost: int = 9
+    cost: int = 10
 
     @classmethod
     def within(cls, width: int) -> "Columns":
         """Share out a terminal's width."""
         if width < _WITH_MODEL:
-            left = max(width, _NARROWEST) - 54
-            return cls(left - left * 2 // 5, 0, left * 2 // 5)
-        left = width - 55
+            left = max(width, _NARROWEST) - 55
+            return cls(left - left // 3, 0, left // 3)
+        left = width - 56
         name, model = min(40, left * 7 // 20), min(32, left * 3 // 10)
         return cls(name, model, left - name - model)
 
@@ -92,8 +97,9 @@ def waterfall(rows: Sequence[AttemptRow], width: int) -> Iterator[Text]:
             continue
         yield _cut(_of_step(attempts, number), columns, total)
         for row in attempts:
+            name = f"  attempt {row.attempt}"
             layer = f", {row.retry_layer}" if row.retry_layer else ""
-            name = f"  attempt {row.attempt}{layer}"
+            name += layer if len(name + layer) <= columns.name else ""
             yield _cut(_of_attempt(row, "", name), columns, total)
             yield from _details(row, width)
     yield from _legend(rows)
@@ -177,12 +183,15 @@ def _cost(rows: Sequence[AttemptRow]) -> str:
     known = [row.usd for row in rows if row.usd is not None]
     if not known:
         return "unpriced" if any(r.cost_source == "unpriced" for r in rows) else "-"
-    return dollars(sum(known, Decimal(0)), is_exact=all(map(_is_exact, rows)))
+    return dollars(sum(known, Decimal(0)), _mark(rows))
 
 
-def _is_exact(row: AttemptRow) -> bool:
-    guessed = row.usage_source in ("partial", "estimated")
-    return not guessed and row.cost_source not in ("assumed", "unpriced")
+def _mark(rows: Sequence[AttemptRow]) -> str:
+    """Say how sure dollars are, as `RunRow.mark` does."""
+    if any(row.cost_source == "unpriced" and row.kind in _PRICED for row in rows):
+        return AT_LEAST
+    guessed = any(row.usage_source in ("partial", "estimated") for row in rows)
+    return ESTIMATED if guessed or any(row.cost_source == "assumed" for row in rows) else ""  # fmt: skip
 
 
 def _headings(columns: Columns) -> Text:
@@ -257,8 +266,9 @@ def _legend(rows: Sequence[AttemptRow]) -> Iterator[Text]:
     said = []
     if any(row.first_token_seconds is not None for row in rows):
         said.append(f"{WAITING} before the first token")
-    if any(row.usd is not None and not _is_exact(row) for row in rows):
-        said.append("~ estimated, or at an assumed price")
+    shown = [*([row] for row in rows), *_steps(rows), rows]
+    priced = [each for each in shown if any(row.usd is not None for row in each)]
+    said.extend(money_legend(map(_mark, priced)))
     if any(not row.is_step for row in rows):
         said.append("without a number: not work (model lists, token counts)")
     if said:

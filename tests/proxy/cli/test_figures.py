@@ -50,8 +50,15 @@ def test_dollars(usd: str | None, expected: str):
 
 
 def test_dollars_that_are_not_exact_are_marked():
-    assert figures.dollars(Decimal("0.5"), is_exact=False) == "~$0.50"
-    assert figures.dollars(None, is_exact=False) == "-"
+    assert figures.dollars(Decimal("0.5"), "~") == "~$0.50"
+    assert figures.dollars(None, "~") == "-"
+    assert figures.dollars(Decimal("0.0000001"), "≥") == "≥$0"
+
+
+@pytest.mark.parametrize("usd", ["0.0000001", "0.000043", "0.01", "1.5", "999999"])
+@pytest.mark.parametrize("mark", ["", "~", "≥"])
+def test_dollars_fit_their_column(usd: str, mark: str):
+    assert cell_len(figures.dollars(Decimal(usd), mark)) <= 10
 
 
 @pytest.mark.parametrize(("seconds", "expected"), DURATIONS.items(), ids=str)

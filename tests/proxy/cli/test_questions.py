@@ -74,8 +74,9 @@ def test_an_event_is_there_or_not(server: FakeStore):
 
 
 @pytest.mark.parametrize(
-    "name", ["estimated_rows", "assumed_rows", "unpriced_attempts"]
+    ("name", "mark"),
+    [("estimated_rows", "~"), ("assumed_rows", "~"), ("unpriced_attempts", "≥")],
 )
-def test_dollars_are_exact_or_not(name: str):
-    assert run_row().is_exact
-    assert not msgspec.structs.replace(run_row(), **{name: 1}).is_exact
+def test_dollars_are_exact_or_estimated_or_the_least(name: str, mark: str):
+    assert run_row().mark == ""
+    assert msgspec.structs.replace(run_row(), **{name: 1}).mark == mark

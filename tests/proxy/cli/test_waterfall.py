@@ -18,7 +18,7 @@ WIDTHS = (80, 120, 200)
 
 
 def drawn(width: int) -> list[str]:
-    run = run_row(usd=Decimal("0.0246"), estimated_rows=1)
+    run = run_row(usd=Decimal("0.0246"), estimated_rows=1, unpriced_attempts=1)
     rows = long_run()
     return [line.plain for line in (*header(run, rows), *waterfall(rows, width))]
 
@@ -33,6 +33,13 @@ def test_the_picture_is_the_one_that_was_looked_at(width: int):
 def test_each_line_of_an_attempt_fills_the_width_and_no_more(width: int):
     lines = [line for line in waterfall(long_run(), width) if line.no_wrap]
     assert max(cell_len(line.plain) for line in lines) == width
+
+
+@pytest.mark.parametrize(
+    ("width", "name"), [(72, "attempt 1 "), (80, "attempt 1, sdk ")]
+)
+def test_an_attempt_keeps_its_number_in_a_narrow_terminal(width: int, name: str):
+    assert any(name in line.plain for line in waterfall(long_run(), width))
 
 
 def test_a_narrow_terminal_gets_the_narrowest_picture():
@@ -110,3 +117,24 @@ def test_a_turn_of_the_user_and_another_agent_are_said_between_steps():
     assert lines[2] == "turn 2"
     assert lines[5] == "b\N{REPLACEMENT CHARACTER}"
     assert len(lines) == 7
+
+
+CRASHED = {**FAILED, "outcome": "proxy_crashed", "cost_source": "unpriced"}
+
+
+@pytest.mark.parametrize(
+    ("first", "mark", "said"),
+    [
+        (CRASHED, "≥", "≥ at least: some attempts have no price"),
+        ({"usage_source": "estimated"}, "~", "~ estimated, or at an assumed price"),
+        ({"cost_source": "assumed"}, "~", "~ estimated, or at an assumed price"),
+        ({**CRASHED, "kind": "tool"}, " ", None),
+    ],
+)
+def test_dollars_say_how_sure_they_are(
+    first: dict[str, object], mark: str, said: str | None
+):
+    rows = [attempt_row("s1", 0, 1, **first), attempt_row("s1", 1, 1, attempt=1)]
+    _, step, *_, last = waterfall(rows, 120)
+    assert f"{mark}$0.0" in step.plain
+    assert (last.plain if "$" not in last.plain else None) == said
