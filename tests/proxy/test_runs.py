@@ -136,6 +136,18 @@ def test_the_largest_live_runs_are_shown_and_calls_that_outlived_theirs_counted(
     assert counted(bench.registry, "tacho_dropped_total") == {("after_run_end",): 1}
 
 
+def test_what_is_no_work_is_neither_an_attempt_nor_late():
+    bench = Bench()
+    models: Open = make_open("m", run_id="r1", is_step=False)
+    bench.book.apply(models, None, make_end("m", outcome=Outcome.REJECTED))
+    bench.book.show([])
+    assert counted(bench.registry, "tacho_dropped_total") == {}
+    bench.call()
+    bench.book.apply(models, make_close("m"), make_end("m", outcome=Outcome.REJECTED))
+    event = bench.over()
+    assert (event.reason, json.loads(event.detail)["attempts"]) == ("ended", 1)
+
+
 def test_a_run_that_came_back_does_not_end_again_and_its_calls_are_counted():
     bench = Bench()
     bench.over()
