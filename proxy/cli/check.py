@@ -46,6 +46,7 @@ def _print(plan: dict[str, Any]) -> None:
     say(f"settings   {plan['settings_file'] or 'defaults (no file)'}")
     for key in ("listen", "admin", "store", "data_dir"):
         say(f"{key:<10} {plan[key] or 'off'}")
+    say(f"workers    {plan['workers']}, state {plan['state']}")
     say(f"exporters  {', '.join(plan['exporters']) or 'none'}")
     say("routes")
     width = max((len(route["name"]) for route in plan["routes"]), default=0)

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from proxy.config import Settings, environment, parse_address, read_keys
+from proxy.config import MEMORY, Settings, environment, parse_address, read_keys
 from proxy.control import canonical, socket_path
 from proxy.control_client import real_path
 from proxy.errors import TachoError
 from proxy.preflight import few_files_warning, raise_file_limit, require_c_parser
 from proxy.pricing import build_book, find_table
 from proxy.supervise.listeners import DataDirLock, bind
+
+REDIS_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
         route.upstream_key_env or route.sign for route in settings.routes.values()
     ):
         yield "keys", partial(_keys, settings)
+    if settings.state != MEMORY:
+        yield "redis", partial(_redis, settings.state)
     if settings.prices:
         yield "prices", partial(_prices, settings)
     if settings.exporters.jsonl.directory:
@@ -85,6 +89,37 @@ def _result(name: str, check: Callable[[], str]) -> Result:
         return Result(name, True, check())
     except (TachoError, OSError, ssl.SSLError) as error:
         return Result(name, False, str(error))
+
+
+def _redis(url: str) -> str:
+    import asyncio
+
+    from proxy.state.redis_place import place_of
+
+    try:
+        place = place_of(url)
+    except ValueError as error:
+        raise TachoError(f"state must be {error}") from error
+
+    async def ask() -> None:
+        connection = place.connection()
+        try:
+            async with asyncio.timeout(REDIS_SECONDS):
+                await connection.connect()
+                await connection.send_packed_command(connection.pack_commands([("PING",)]))  # fmt: skip
+                await connection.read_response()
+        finally:
+            await connection.disconnect(nowait=True)
+
+    try:
+        asyncio.run(ask())
+    except (
+        Exception
+    ) as error:  # the client's errors have no common base, and may quote the URL
+        raise TachoError(
+            f"{place.name} does not answer ({type(error).__name__}); calls would be in no run unless they name one: start it, or correct state"
+        ) from error
+    return f"{place.name} answers"
 
 
 def _directory(path: Path, key: str) -> str:
@@ -186,6 +221,8 @@ def plan(settings: Settings) -> dict[str, Any]:
         if clickhouse.url == "embedded"
         else None,
         "data_dir": os.path.abspath(settings.data_dir),
+        "workers": settings.workers,
+        "state": bare_url(settings.state),
         "exporters": exporters,
         "routes": [
             {"name": name, "kind": route.kind, "url": bare_url(route.url)}

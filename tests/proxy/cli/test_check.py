@@ -22,6 +22,7 @@ def test_all_well_is_0_and_leaves_nothing_behind(
     assert main(["check", *PORTS]) == 0
     text = capsys.readouterr().out
     assert "/openai" in text
+    assert "workers    1, state memory\n" in text
     assert "FAIL" not in text
     assert list(tmp_path.iterdir()) == []
 

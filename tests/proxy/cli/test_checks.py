@@ -22,6 +22,7 @@ from proxy.config import (
 from proxy.control import socket_path
 from proxy.pricing import table_path
 from proxy.supervise.listeners import DataDirLock
+from tests.helpers.redis import fake_redis
 
 
 @pytest.fixture
@@ -127,6 +128,25 @@ def test_keys_must_be_set(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CI_KEY", "hidden")
     assert result(settings, "keys").ok
     assert "hidden" not in result(settings, "keys").detail
+
+
+def test_redis_must_answer(settings: Settings):
+    with fake_redis() as url:
+        there = msgspec.structs.replace(settings, state=url)
+        assert result(there, "redis").ok
+    away = msgspec.structs.replace(
+        settings, state=url.replace("//", "//user:s3cret@"), workers=2
+    )
+    found = result(away, "redis")
+    assert not found.ok
+    assert "does not answer (ConnectionError)" in found.detail
+    assert "s3cret" not in found.detail
+    assert (plan(away)["workers"], plan(away)["state"]) == (2, url)
+
+
+def test_a_url_that_redis_client_does_not_take_is_said(settings: Settings):
+    wrong = msgspec.structs.replace(settings, state="redis://h?db=x")
+    assert result(wrong, "redis").detail.startswith("state must be a URL")
 
 
 def test_rules_about_prices_must_not_give_tokens_away(settings: Settings):
