@@ -6,8 +6,9 @@ SELECT
     if(model_served = '', model_requested, model_served) AS model,
     countIf(part = 0) AS attempts,
     sum(cost_usd) AS usd,
-    sum(ifNull(tok_input, 0) + ifNull(tok_cache_read, 0) + ifNull(tok_cache_write, 0) + ifNull(tok_cache_write_long, 0)) AS input_tokens,
-    sum(ifNull(tok_output, 0) + ifNull(tok_reasoning, 0)) AS output_tokens,
+    if(countIf(usage_source != 'none') = 0, NULL, sum(ifNull(tok_input, 0) + ifNull(tok_cache_read, 0) + ifNull(tok_cache_write, 0)
+        + ifNull(tok_cache_write_long, 0))) AS input_tokens,
+    if(countIf(usage_source != 'none') = 0, NULL, sum(ifNull(tok_output, 0) + ifNull(tok_reasoning, 0))) AS output_tokens,
     sumIf(cost_usd, cost_source = 'assumed') AS assumed_usd,
     countIf(part = 0 AND kind IN ('llm', 'embedding') AND is_step AND cost_source = 'unpriced') AS unpriced_attempts
 FROM tacho.steps

@@ -104,4 +104,5 @@ def _print(rows: "list[RunRow]") -> None:
 
     terminal = Terminal()
     now = datetime.now(UTC)  # noqa: TID251  # what a person reads is relative to now
-    terminal.print(table(rows, terminal.width, now))
+    whole = terminal.is_read_by_a_program
+    terminal.print(table(rows, terminal.width, now, whole_ids=whole))

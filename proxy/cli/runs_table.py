@@ -29,21 +29,26 @@ _COST = (("cost", 10),)
 _WIDE = (("tools", 5), ("joined by", 12))
 _ROOM_FOR_TOKENS, _ROOM = 96, 110
 """Widths from which on these columns are shown; a name that can be read is worth more than a count of tokens."""
-_SHORTEST_ID, _SHORTEST_AGENT = 9, 8
+_SHORTEST_ID, _SHORTEST_AGENT = 17, 8
+"""Of an id of ours the first twelve digits are a millisecond, which parallel runs share."""
 _CHILD = "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS} "
 _LEFT = frozenset({"run", "agent", "outcome", "joined by"})
 _STYLES = {"success": "green", "failure": "red", "capped": "red", "open": "cyan"}
 
 
-def table(rows: Sequence[RunRow], width: int, now: datetime) -> Iterator[Text]:
-    """Give the lines, newest first as the rows are."""
+def table(
+    rows: Sequence[RunRow], width: int, now: datetime, *, whole_ids: bool = False
+) -> Iterator[Text]:
+    """Give the lines, newest first as the rows are; with whole ids, which programs take from a pipe, lines may be wider."""
     counts = _TOKENS if width >= _ROOM_FOR_TOKENS else ()
     fixed = (*_OUTCOME, *counts, *_COST, *(_WIDE if width >= _ROOM else ()))
     left = max(20, width - sum(size + 1 for _, size in fixed) - 1)
     for_agents = max(len("agent"), *(cell_len(_agent(row)) for row in rows))
     ids = [printable(row.run) for row in rows]
-    ids = short_ids(ids, left - for_agents, left - _SHORTEST_AGENT)
+    if not whole_ids:
+        ids = short_ids(ids, left - for_agents, left - _SHORTEST_AGENT)
     run_width = max(len("run"), *map(cell_len, ids))
+    left = max(left, run_width + _SHORTEST_AGENT)
     columns = (("run", run_width), ("agent", left - run_width), *fixed)
     names = [fitted(name, size, right=name not in _LEFT) for name, size in columns]
     yield Text(" ".join(names).rstrip(), style="dim", no_wrap=True)

@@ -34,10 +34,21 @@ def test_prose_is_wrapped_and_tables_are_not(
     monkeypatch.setenv("COLUMNS", "20")
     Terminal().print([Text("some words that go on"), Text("x" * 25, no_wrap=True)])
     assert capsys.readouterr().out.splitlines() == [
-        "some words that go ",
+        "some words that go",
         "on",
         "x" * 25,
     ]
+
+
+def test_wrapped_prose_in_colour_ends_in_no_blank(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    Terminal().print([Text("some words that go on", style="dim")])
+    said = capsys.readouterr().out
+    assert "\x1b[" in said
+    assert " \x1b[0m\n" not in said
 
 
 def test_a_terminal_without_unicode_gets_plain_characters(

@@ -32,6 +32,12 @@ def test_runs_are_listed(server: FakeStore, capsys: pytest.CaptureFixture[str]):
     assert "param_max_runs=20" in server.asked[0].path
 
 
+def test_a_pipe_gets_whole_ids(server: FakeStore, capsys: pytest.CaptureFixture[str]):
+    server.answer = (200, as_line(run_row("a" * 100)))
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("a" * 100 + " ")
+
+
 def test_options_narrow_the_question(server: FakeStore):
     asked = ["--since", "1h", "--agent", "booker", "--session", "s1", "--limit", "3"]
     assert main(["runs", *asked]) == 0

@@ -61,11 +61,17 @@ def test_only_an_inferred_outcome_is_marked():
 
 
 def test_ids_are_cut_to_the_room_that_there_is_or_so_that_they_differ():
-    assert short_ids(["R1", "a" * 30], 12, 20) == ["R1", "aaaaaaaaaaa…"]
-    alike = ["a" * 14 + each * 9 for each in "bc"]
-    assert short_ids(alike, 3, 20) == ["a" * 14 + "b…", "a" * 14 + "c…"]
+    assert short_ids(["R1", "a" * 30], 18, 20) == ["R1", "a" * 17 + "…"]
+    alike = ["a" * 17 + each * 9 for each in "bc"]
+    assert short_ids(alike, 3, 20) == ["a" * 17 + "b…", "a" * 17 + "c…"]
     assert short_ids(alike, 3, 10) == ["aaaaaaaaa…"] * 2
-    assert short_ids(["a" * 30], 3, 20) == ["aaaaaaaa…"]
+    assert short_ids(["a" * 30], 3, 20) == ["a" * 16 + "…"]
+
+
+def test_ids_are_whole_for_programs():
+    rows = [run_row("a" * 32, agent="an-agent-of-many-words"), run_row("b" * 128)]
+    for row, line in zip(rows, list(table(rows, 80, NOW, whole_ids=True))[1:], strict=False):  # fmt: skip
+        assert line.plain.split()[0] == row.run
 
 
 def test_without_anything_to_explain_there_is_no_legend():
