@@ -1,4 +1,4 @@
-"""How an exchange ended whose bytes all passed: what status and answer say of it. Pure."""
+"""How an exchange ended whose bytes all passed, or whose agent left at a status that says enough: what status and answer say of it. Pure."""
 
 from proxy.forward.relay import Ending
 from proxy.model import ErrorType, Outcome, Reading
@@ -14,11 +14,16 @@ _OF_THE_ASKING_SIDE = frozenset(
     }
 )
 """What HTTP has a 4xx for: the agent's side is to change something."""
+_LEFT = Ending(Outcome.CLIENT_ABORT)
 
 
 def judge(ending: Ending, status: int | None, reading: Reading) -> Ending:
     """Say how an exchange ended whose bytes all passed: by status, then by what the answer itself said."""
-    if ending.outcome is not Outcome.COMPLETED or status is None:
+    if status is None:
+        return ending
+    # Many clients leave once they have read a status that says all they want to know.
+    knew = status >= 400 and ending == _LEFT
+    if ending.outcome is not Outcome.COMPLETED and not knew:
         return ending
     if status >= 500:
         return Ending(

@@ -15,7 +15,7 @@ QUERIES = sorted((Path(__file__).parents[2] / "dashboards" / "queries").glob("*.
 
 
 def steps(now: str) -> list[StepRow]:
-    """A retried LLM call, an answer of two models, a tool that failed once."""
+    """A retried LLM call, one of which nobody knows what it took, an answer of two models, a tool that failed once."""
     common = StepRow(
         attempt_id="",
         ts=now,
@@ -58,7 +58,15 @@ def steps(now: str) -> list[StepRow]:
         common, attempt_id="t1", kind="tool", route="search", step_name="find"
     )
     broken = replace(tool, outcome="timeout", error_type="ttfb_timeout")
-    return [failed, llm, part, tool, broken]
+    unmetered = replace(
+        failed,
+        attempt_id="a3",
+        model_served="gpt-3",
+        error_type="model_down",
+        tok_input=None,
+        tok_output=None,
+    )
+    return [failed, llm, part, tool, broken, unmetered]
 
 
 @pytest.fixture(scope="session")
@@ -115,6 +123,8 @@ def test_cost_includes_parts_and_says_what_is_assumed(rows: StoreProcess) -> Non
         found["gpt-2"]["attempts"],
         found["gpt-2"]["assumed_usd"],
     ) == (0.25, 0, 0.25)
+    none = found["gpt-3"]
+    assert (none["input_tokens"], none["output_tokens"]) == (None, None)
 
 
 def test_failures_are_a_share_of_all_attempts(rows: StoreProcess) -> None:
@@ -137,7 +147,7 @@ def test_tools_have_their_failures_and_a_denominator(rows: StoreProcess) -> None
 
 
 def test_the_latest_steps_leave_out_parts(rows: StoreProcess) -> None:
-    assert len(ask(rows, "latest_steps")) == 4
+    assert len(ask(rows, "latest_steps")) == 5
 
 
 def test_each_spend_has_the_terms_that_it_was_priced_by(rows: StoreProcess) -> None:

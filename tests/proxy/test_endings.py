@@ -73,3 +73,26 @@ def test_a_whole_answer_ends_as_it_says(
 
 def test_a_broken_answer_stays_what_the_wire_said() -> None:
     assert judge(CUT, 200, Reading(error_in_stream=True)) is CUT
+
+
+LEFT = Ending(Outcome.CLIENT_ABORT)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "error_type"),
+    [
+        (404, Outcome.REJECTED, ErrorType.INVALID_REQUEST),
+        (503, Outcome.UPSTREAM_ERROR, ErrorType.SERVER_ERROR),
+        (200, Outcome.CLIENT_ABORT, ErrorType.NONE),
+        (None, Outcome.CLIENT_ABORT, ErrorType.NONE),
+    ],
+)
+def test_an_agent_that_leaves_at_a_failing_status_knew_enough(
+    status: int | None, outcome: Outcome, error_type: ErrorType
+):
+    assert judge(LEFT, status, Reading()) == Ending(outcome, error_type)
+
+
+def test_an_agent_that_takes_no_more_has_not_left():
+    stalled = Ending(Outcome.CLIENT_ABORT, ErrorType.WRITE_STALL)
+    assert judge(stalled, 503, Reading()) == stalled
