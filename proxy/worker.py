@@ -22,6 +22,7 @@ import msgspec
 from proxy import log
 from proxy.accept.ids import uuid7
 from proxy.admission import Identifier
+from proxy.bad_names import BadNames
 from proxy.child import Child, run
 from proxy.config import (  # fmt: skip
     Keys,
@@ -134,7 +135,7 @@ class Worker:
             installation,
             Recognizer(installation.seed, self._runs, self._new_id),
             self._new_id,
-            lambda count: self._meters.drop("bad_name", count),
+            BadNames(self._meters.drop).count,
             self._count_fault,
             self._prompts,
         )
