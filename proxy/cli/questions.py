@@ -171,6 +171,16 @@ def has_event(store: Store, event_id: str) -> bool:
     return bool(_lines(store, statement, {"id": event_id}))
 
 
+def strays(store: Store, since_seconds: int) -> int:
+    """Count the calls of this time that are work and in no run."""
+    statement = (
+        f"SELECT count() AS strays FROM {store.database}.steps WHERE part = 0 AND is_step AND run_id = '' "
+        "AND ts > now64(6) - toIntervalSecond({since_seconds:UInt32})"
+    )
+    (line,) = _lines(store, statement, {"since_seconds": str(since_seconds)})
+    return int(msgspec.json.decode(line)["strays"])
+
+
 def _lines(store: Store, statement: str, parameters: Mapping[str, str]) -> list[bytes]:
     out = io.BytesIO()
     if store.ask(statement, "JSONEachRow", out, parameters) != 0:

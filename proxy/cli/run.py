@@ -213,7 +213,7 @@ def _taken(loaded: Loaded, run_id: str, event_id: str, seconds: float) -> str:
         found, arrived = [], True
     late = "" if arrived else " so far (its last records are not in the store yet)"
     if not found:
-        return duration(seconds) + late
+        return f"command {duration(seconds)}{late}"
     return summary(found[0], seconds) + late
 
 

@@ -79,8 +79,14 @@ def run(arguments: argparse.Namespace) -> int:
                 session=arguments.session,
                 max_runs=arguments.limit,
             )
+            is_whole = not (arguments.agent or arguments.session)
+            strays = questions.strays(store, arguments.since) if is_whole else 0
     except questions.NoAnswerError:
         return 1
+    if strays:
+        from proxy.cli.figures import counted
+
+        complain(f"{counted(strays, 'call is', 'calls are')} in no run")
     if arguments.json:
         from proxy.cli.rendering import say_json
 

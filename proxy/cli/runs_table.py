@@ -137,4 +137,4 @@ def summary(row: RunRow, seconds: float) -> str:
         said.append(f"{tokens(row.input_tokens)} tokens in, {tokens(row.output_tokens)} out")  # fmt: skip
     if row.usd is not None:
         said.append(dollars(row.usd, row.mark))
-    return ", ".join([*said, duration(seconds)])
+    return ", ".join([*said, f"command {duration(seconds)}"])

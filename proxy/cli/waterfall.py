@@ -25,7 +25,7 @@ from proxy.cli.figures import (
 )
 from proxy.cli.questions import AttemptRow
 
-WAITING, WORKING = "░", "█"
+WAITING, WORKING, UNCOUNTED = "░", "█", "?"
 _SHORT = {
     "client_abort": "left",
     "upstream_abort": "cut",
@@ -90,7 +90,7 @@ def waterfall(rows: Sequence[AttemptRow], width: int) -> Iterator[Text]:
         first = attempts[0]
         yield from _parted(before, first, width)
         before = first
-        number = str(first.step_seq or "") if first.is_step else ""
+        number = str(first.step_seq or UNCOUNTED) if first.is_step else ""
         if len(attempts) == 1:
             yield _cut(_of_attempt(first, number, _name(first)), columns, total)
             yield from _details(first, width)
@@ -269,6 +269,8 @@ def _legend(rows: Sequence[AttemptRow]) -> Iterator[Text]:
     shown = [*([row] for row in rows), *_steps(rows), rows]
     priced = [each for each in shown if any(row.usd is not None for row in each)]
     said.extend(money_legend(map(_mark, priced)))
+    if any(row.is_step and not row.step_seq for row in rows):
+        said.append(f"{UNCOUNTED} came while the state could not be asked")
     if any(not row.is_step for row in rows):
         said.append("without a number: not work (model lists, token counts)")
     if said:

@@ -15,6 +15,12 @@ from proxy.config import Address
 from proxy.errors import StartError
 
 BACKLOG = 4096
+_WAYS = {
+    "listen": "listen (--listen, TACHO_LISTEN)",
+    "admin.listen": "admin.listen (--admin-listen, TACHO_ADMIN_LISTEN)",
+    "store.listen": "store.listen (TACHO_STORE_LISTEN)",
+}
+"""Where else than in the file a port can be chosen."""
 
 
 def reachable(address: Address) -> str:
@@ -63,7 +69,7 @@ def bound_address(listener: socket.socket, address: Address) -> Address:
 def _refusal(address: Address, key: str, error: OSError) -> str:
     reason = error.errno
     if reason == errno.EADDRINUSE:
-        return f"cannot listen on {address}: the port is in use; stop what uses it or choose another port with {key}"
+        return f"cannot listen on {address}: the port is in use; stop what uses it or choose another port with {_WAYS.get(key, key)}"
     if reason in (errno.EACCES, errno.EPERM):
         return f"cannot listen on {address}: not permitted; choose a port above 1023 with {key}"
     if reason == errno.EADDRNOTAVAIL:

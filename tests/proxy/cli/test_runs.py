@@ -19,6 +19,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeStor
     monkeypatch.chdir(tmp_path)
     with fake_store() as server:
         server.answer = (200, as_line(run_row("R1")) + as_line(run_row("R2")))
+        server.answers = {"AS strays": (200, b'{"strays":"0"}\n')}
         monkeypatch.setenv("TACHO_CLICKHOUSE_URL", server.url)
         yield server
 
@@ -63,6 +64,21 @@ def test_nothing_to_list_says_what_to_do(
     assert "tacho run -- " in said.err
     assert main(["runs", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "1 call is in no run"), (40, "40 calls are in no run")]
+)
+def test_calls_in_no_run_are_said(
+    count: int, said: str, server: FakeStore, capsys: pytest.CaptureFixture[str]
+):
+    server.answers = {"AS strays": (200, b'{"strays":"%d"}\n' % count)}
+    server.answer = (200, b"")
+    assert main(["runs"]) == 0
+    assert said in capsys.readouterr().err
+    assert "param_since_seconds=604800" in server.asked[1].path
+    assert main(["runs", "--agent", "booker"]) == 0
+    assert said not in capsys.readouterr().err
 
 
 def test_a_store_that_refuses_is_1_and_one_line(

@@ -80,8 +80,8 @@ def test_without_anything_to_explain_there_is_no_legend():
 
 def test_the_summary_is_one_line():
     assert summary(run_row(), 38.2) == (
-        "3 steps + 1 retry, 12.3k tokens in, 940 out, $0.42, 38.2 s"
+        "3 steps + 1 retry, 12.3k tokens in, 940 out, $0.42, command 38.2 s"
     )
     assert summary(run_row(steps=1, attempts=1), 1).startswith("1 step, ")
     nothing = run_row(steps=0, attempts=0, input_tokens=None, output_tokens=None, usd=None)  # fmt: skip
-    assert summary(nothing, 0.138) == "0 steps, 138 ms"
+    assert summary(nothing, 0.138) == "0 steps, command 138 ms"

@@ -138,3 +138,9 @@ def test_dollars_say_how_sure_they_are(
     _, step, *_, last = waterfall(rows, 120)
     assert f"{mark}$0.0" in step.plain
     assert (last.plain if "$" not in last.plain else None) == said
+
+
+def test_a_step_that_nobody_could_count_is_not_taken_for_what_is_no_work():
+    _, step, legend = waterfall([attempt_row("s1", 0, 1, step_seq=None)], 80)
+    assert step.plain.startswith("  ? chat")
+    assert legend.plain == "? came while the state could not be asked"
