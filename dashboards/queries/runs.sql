@@ -2,7 +2,9 @@
 -- Counts: runs with a call or a reported outcome in the last since_seconds (0: ever), whole, however long ago they began. steps and
 -- attempts are those of work (is_step, part = 0); tokens and dollars are sums over all rows, parts and failed attempts included.
 -- tool_calls: what models asked for, or what went through a tool or MCP route, whichever is more, since one call can be both.
--- agent is who made the first call that has a name, agents how many there were; children are runs that branched off or were begun here.
+-- Order: the run that is exactly asked for, then the latest begun first.
+-- agent is who made the first call that has a name, else whom a report names, agents how many there were; children are runs that
+-- branched off or were begun here.
 -- outcome: the newest report, by run or by the id of one of its answers; else the event by which the proxy said that the run ended; else
 -- open within 30 minutes of the last call, however that went, since a client may try again; else inferred from it, and never success.
 -- last_error is how the last call failed. source is the least certain rung of the identity ladder that joined a row.
@@ -88,6 +90,8 @@ WITH
             if(run_id != '', run_id, answered_run) AS told_run,
             argMax(reason, (ts, event_id)) AS outcome,
             argMax(JSONExtractString(detail, 'reason'), (ts, event_id)) AS why,
+            argMax(tuple(value), (ts, event_id)).1 AS told_value,
+            argMaxIf(agent, (ts, event_id), agent != '') AS told_agent,
             max(ts) AS told_at
         FROM (SELECT *, JSONExtractString(detail, 'response_id') AS response_id FROM tacho.events WHERE type = 'outcome') AS told
         LEFT JOIN answers USING (tenant, response_id)
@@ -96,7 +100,7 @@ WITH
 SELECT
     seen.tenant AS tenant,
     seen.run_id AS run,
-    calls.agent AS agent,
+    if(calls.agent = '', reports.told_agent, calls.agent) AS agent,
     calls.agent_version AS agent_version,
     calls.agent_source AS agent_source,
     calls.agents AS agents,
@@ -117,6 +121,7 @@ SELECT
         'ended') AS outcome,
     if(reports.outcome != '', 'reported', 'inferred') AS outcome_source,
     reports.why AS outcome_reason,
+    reports.told_value AS outcome_value,
     if(calls.last_outcome IN ('completed', ''), '', calls.last_error) AS last_error,
     calls.steps AS steps,
     calls.attempts AS attempts,
@@ -134,4 +139,4 @@ LEFT JOIN calls ON calls.tenant = seen.tenant AND calls.run_id = seen.run_id
 LEFT JOIN branches ON branches.tenant = seen.tenant AND branches.parent_run_id = seen.run_id
 LEFT JOIN ends ON ends.tenant = seen.tenant AND ends.run_id = seen.run_id
 LEFT JOIN reports ON reports.tenant = seen.tenant AND reports.told_run = seen.run_id
-ORDER BY seen.run_id = {run:String} DESC, seen.seen_at DESC, seen.run_id
+ORDER BY seen.run_id = {run:String} DESC, started DESC, seen.run_id

@@ -43,6 +43,8 @@ class RunRow(msgspec.Struct, frozen=True):
     outcome_source: str
     """`reported` or `inferred`."""
     outcome_reason: str
+    outcome_value: Decimal | None
+    """What it was worth, if somebody said so."""
     last_error: str
     """How its last call failed; empty where that went well."""
     steps: int

@@ -47,7 +47,9 @@ def header(run: RunRow, rows: Sequence[AttemptRow]) -> Iterator[Text]:
     said = [f"began {run.started:%Y-%m-%d %H:%M:%S} UTC"]
     models = _counted(row.model for row in rows)
     said += [f"models {models}"] if models else []
-    said.append(f"calls joined by {_counted(row.source for row in rows) or 'nothing'}")
+    steps = {row.step_id: row.source for row in reversed(rows) if row.is_step}
+    joined = _counted(reversed(steps.values()))
+    said.append(f"steps joined by {joined}" if joined else "no step")
     yield Text(" · ".join(said), style="dim")
     related = list(_related(run))
     if related:
@@ -67,6 +69,8 @@ def _why(run: RunRow) -> Iterator[str]:
     yield run.outcome_source
     if run.outcome_reason:
         yield printable(run.outcome_reason)
+    if run.outcome_value is not None:
+        yield f"value {run.outcome_value.normalize():f}"
     if run.outcome == "open" and run.last_error:
         yield f"the last call failed: {printable(run.last_error)}"
 

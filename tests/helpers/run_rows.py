@@ -31,6 +31,7 @@ def run_row(run: str = "R1", **changes: Any) -> RunRow:
         "outcome": "success",
         "outcome_source": "reported",
         "outcome_reason": "",
+        "outcome_value": None,
         "last_error": "",
         "steps": 3,
         "attempts": 4,

@@ -1,6 +1,7 @@
 """What is said of a run as a whole."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 
@@ -51,8 +52,23 @@ def test_what_nobody_counted_is_not_zero():
 def test_rungs_and_models_are_counted():
     rows = [attempt_row("s1", 0, 1), attempt_row("s2", 1, 1, source="new", model="")]
     line = said(run_row(), rows)[2]
-    assert line.endswith("models gpt-4o-2024-08-06 (1) · calls joined by explicit (1), new (1)")  # fmt: skip
-    assert said(run_row())[2].endswith(" UTC · calls joined by nothing")
+    assert line.endswith("models gpt-4o-2024-08-06 (1) · steps joined by explicit (1), new (1)")  # fmt: skip
+    assert said(run_row())[2].endswith(" UTC · no step")
+
+
+def test_a_step_counts_once_by_what_joined_its_first_attempt():
+    again = attempt_row("s1", 1, 1, attempt=1, source="continuation")
+    models = attempt_row("s2", 2, 1, is_step=False)
+    rows = [attempt_row("s1", 0, 1, source="new"), again, models]
+    assert said(run_row(), rows)[2].endswith(" · steps joined by new (1)")
+
+
+def test_what_it_was_worth_is_said():
+    run = run_row(outcome_reason="no seat", outcome_value=Decimal("0.500000"))
+    assert said(run)[0].endswith("success (reported, no seat, value 0.5)")
+    assert said(run_row(outcome_value=Decimal(100)))[0].endswith(
+        "(reported, value 100)"
+    )
 
 
 def test_runs_that_belong_together_are_named():
