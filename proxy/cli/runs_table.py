@@ -49,7 +49,8 @@ def table(
         ids = short_ids(ids, left - for_agents, left - _SHORTEST_AGENT)
     run_width = max(len("run"), *map(cell_len, ids))
     left = max(left, run_width + _SHORTEST_AGENT)
-    columns = (("run", run_width), ("agent", left - run_width), *fixed)
+    agent_width = min(left - run_width, for_agents)
+    columns = (("run", run_width), ("agent", agent_width), *fixed)
     names = [fitted(name, size, right=name not in _LEFT) for name, size in columns]
     yield Text(" ".join(names).rstrip(), style="dim", no_wrap=True)
     for row, shown in zip(rows, ids, strict=True):
@@ -121,18 +122,24 @@ def _legend(rows: Sequence[RunRow]) -> Iterator[Text]:
         said.append(f"{_CHILD}begun by another run")
     if any(row.agents > 1 for row in rows):
         said.append("+ more agents took over")
-    if any(row.attempts > row.steps for row in rows):
-        said.append("steps+retries")
+    retried = next((row for row in rows if row.attempts > row.steps), None)
+    if retried is not None:
+        shown = f"{retried.steps}+{retried.attempts - retried.steps}"
+        said.append(f"{shown}: {_work(retried)}".replace(" + ", ", "))
     said.extend(money_legend(row.mark for row in rows if row.usd is not None))
     if said:
         yield Text(" · ".join(said), style="dim")
 
 
-def summary(row: RunRow, seconds: float) -> str:
-    """Say in one line what a run took, as far as that is known; `seconds` is how long its command ran."""
+def _work(row: RunRow) -> str:
     retries = row.attempts - row.steps
     again = f" + {counted(retries, 'retry', 'retries')}" if retries > 0 else ""
-    said = [counted(row.steps, "step") + again]
+    return counted(row.steps, "step") + again
+
+
+def summary(row: RunRow, seconds: float) -> str:
+    """Say in one line what a run took, as far as that is known; `seconds` is how long its command ran."""
+    said = [_work(row)]
     if row.input_tokens is not None:
         said.append(f"{tokens(row.input_tokens)} tokens in, {tokens(row.output_tokens)} out")  # fmt: skip
     if row.usd is not None:

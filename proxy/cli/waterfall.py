@@ -35,6 +35,8 @@ _SHORT = {
 """Outcomes in eight cells; the line below says the whole."""
 _PRICED = ("llm", "embedding")
 """Kinds of calls that have prices."""
+_NEVER_ANSWERED = ("connect", "tls", "dns", "connect_timeout", "ttfb_timeout")
+"""Errors at which the upstream had no status to give: what the agent got was the proxy's own."""
 _WITH_MODEL = 100
 _NARROWEST = 72
 
@@ -167,10 +169,10 @@ def _name(row: AttemptRow) -> str:
 def _status(row: AttemptRow) -> str:
     if row.outcome == "completed":
         return "ok"
-    if row.http_status is not None and row.outcome in ("rejected", "upstream_error"):
-        return str(row.http_status)
-    if row.outcome == "upstream_error":
-        return row.error_type
+    if row.outcome in ("rejected", "upstream_error"):
+        if row.error_type in _NEVER_ANSWERED or row.http_status is None:
+            return row.error_type
+        return str(row.http_status) if row.http_status >= 400 else "failed"
     return _SHORT.get(row.outcome, row.outcome)
 
 
@@ -246,7 +248,9 @@ def bar(line: Line, width: int, total: float) -> str:
 def _details(row: AttemptRow, width: int) -> Iterator[Text]:
     """Say in a line of its own what the columns have no room for."""
     if row.outcome != "completed":
-        http = "" if row.http_status is None else f", HTTP {row.http_status}"
+        is_ours = row.error_type in _NEVER_ANSWERED
+        http = f", HTTP {row.http_status}" + " from here" * is_ours
+        http = "" if row.http_status is None else http
         kind = f": {row.error_type}" if row.error_type else ""
         yield _detail(f"✗ {row.outcome}{kind}{http}", "red", width)
     if row.verdict_policy:

@@ -35,7 +35,7 @@ What lives here: the parts of a plan, which step comes when, and how a plan is w
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 OPENING = "<<plan:"
 CLOSING = ">>"
@@ -140,18 +140,29 @@ class Plan:
         return f"{OPENING} {' | '.join(map(_show, self.nodes))} {CLOSING}"
 
 
+def _is_faults(node: Step | Loop | None) -> TypeGuard[Step]:
+    return isinstance(node, Step) and bool(node.faults) and not node.actions
+
+
 def gather(nodes: Sequence[Step | Loop]) -> tuple[Step | Loop, ...]:
-    """Give steps of faults alone to the step behind them; the last one, or one before a loop, stays a step."""
+    """Give steps of faults alone to the step behind them, in a loop to the first of its first turn.
+
+    The last one stays a step, and one before a loop that itself ends in faults alone.
+    """
     found: list[Step | Loop] = []
     for node in nodes:
         before = found[-1] if found else None
-        if (
-            isinstance(node, Step)
-            and isinstance(before, Step)
-            and before.faults
-            and not before.actions
-        ):
+        if isinstance(node, Step) and _is_faults(before):
             found[-1] = replace(node, faults=before.faults + node.faults)
+        elif (
+            _is_faults(before)
+            and isinstance(node, Loop)
+            and not _is_faults(node.body[-1])
+        ):
+            found[-1:] = gather((before, *node.body))
+            if node.count != 1:
+                left = ALWAYS if node.count == ALWAYS else node.count - 1
+                found.append(replace(node, count=left))
         else:
             found.append(node)
     return tuple(found)

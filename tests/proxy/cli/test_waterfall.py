@@ -75,6 +75,9 @@ STATUSES = {
     "rejected": ({**FAILED, "outcome": "rejected", "http_status": 429}, "429"),
     "overloaded": (FAILED, "529"),
     "no connection": ({**FAILED, "error_type": "connect", "http_status": None}, "connect"),
+    "no connection, answered here": ({**FAILED, "error_type": "connect", "http_status": 502}, "connect"),
+    "an error in a stream": ({**FAILED, "error_type": "error_in_stream", "http_status": 200}, "failed"),
+    "refused in an answer": ({**FAILED, "outcome": "rejected", "error_type": "not_found", "http_status": 200}, "failed"),
     "left": ({**FAILED, "outcome": "client_abort"}, "left"),
     "cut": ({**FAILED, "outcome": "upstream_abort"}, "cut"),
     "blocked": ({**FAILED, "outcome": "blocked"}, "blocked"),
@@ -86,6 +89,18 @@ STATUSES = {
 def test_the_status_is_short(changes: dict[str, object], expected: str):
     _, shown, *_ = waterfall([attempt_row("s1", 0, 1, **changes)], 80)
     assert shown.plain[21:].startswith(expected + " ") or f" {expected} " in shown.plain
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("connect", "✗ upstream_error: connect, HTTP 502 from here"),
+        ("server_error", "✗ upstream_error: server_error, HTTP 502"),
+    ],
+)
+def test_a_status_of_our_own_is_said_to_be(error: str, said: str):
+    row = attempt_row("s1", 0, 1, **(FAILED | {"error_type": error, "http_status": 502}))  # fmt: skip
+    assert list(waterfall([row], 80))[2].plain.strip() == said
 
 
 def test_a_step_is_what_its_last_attempt_was_and_costs_what_all_did():

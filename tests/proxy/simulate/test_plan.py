@@ -42,7 +42,17 @@ def test_faults_alone_belong_to_the_step_behind_them():
         Step(A.actions, (*FAILS.faults, *other.faults)),
     )
     assert gather([A, FAILS]) == (A, FAILS)
-    assert gather([FAILS, Loop(2, (A,))]) == (FAILS, Loop(2, (A,)))
+
+
+def test_faults_before_a_loop_belong_to_its_first_step_once():
+    first = Step(A.actions, FAILS.faults)
+    assert gather([FAILS, Loop(1, (A,))]) == (first,)
+    assert gather([FAILS, Loop(3, (A,))]) == (first, Loop(2, (A,)))
+    assert gather([FAILS, Loop(0, (A,))]) == (first, Loop(0, (A,)))
+    inner = Loop(2, (A,))
+    assert gather([FAILS, Loop(2, (inner,))]) == (first, Loop(1, (A,)), Loop(1, (inner,)))  # fmt: skip
+    ends_so = Loop(2, (A, FAILS))
+    assert gather([FAILS, ends_so]) == (FAILS, ends_so)
 
 
 @pytest.mark.parametrize(
