@@ -119,7 +119,10 @@ class Supervisor:
             return
         self._reloaded = True
         late = reloadable(self._settings, fresh)
-        logger.info("reloaded", extra={"detail": {"needs_restart": ", ".join(late)}})
+        logger.info(
+            "reloaded",
+            extra={"detail": {"needs_restart": ", ".join(late)} if late else {}},
+        )
         for child in self._children:
             child.reload()
 

@@ -7,6 +7,7 @@ of one command (its file).
 import argparse
 import os
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="the admin port (default: 127.0.0.1:4142; port 0: any)",
     )
+
+
+def as_given(arguments: argparse.Namespace) -> str:
+    """Give the options that lead another command to the same place, to stand behind it in advice."""
+    given = {"--config": arguments.config, "--data-dir": arguments.data_dir}
+    return "".join(f" {name} {quote(value)}" for name, value in given.items() if value)
 
 
 def load_settings(arguments: argparse.Namespace, *, serves: bool = False) -> Loaded:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.cli.options import Loaded, add_config, load_settings
+from proxy.cli.options import Loaded, add_config, as_given, load_settings
 from proxy.cli.output import complain
 from proxy.errors import StartError, TachoError
 
@@ -182,7 +182,9 @@ def _conclude(
         outcome = "" if arguments.no_outcome else outcome_of(status)["outcome"]
         took = _taken(loaded, place.run, event_id, seconds)
         said = ", ".join(part for part in (outcome, took) if part)
-        complain(f"run {place.run}: {said}; more with: tacho show {place.run}")
+        complain(
+            f"run {place.run}: {said}; more with: tacho show {place.run}{as_given(arguments)}"
+        )
 
 
 def outcome_of(status: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from proxy.cli.options import add_config, add_json, load_settings
+from proxy.cli.options import add_config, add_json, as_given, load_settings
 from proxy.cli.output import complain, say
 
 EXAMPLE = """example:
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = asyncio.run(ask(data_dir))
     if not found:
         complain(
-            f"not running on the data directory {data_dir}; start it with: tacho up"
+            f"not running on the data directory {data_dir}; start it with: tacho up{as_given(arguments)}"
         )
         return 1
     if arguments.json:

@@ -204,7 +204,7 @@ class Line:
             except Exception as error:  # noqa: BLE001 - whatever it is, agents' calls go on, and it is tried again
                 if self.is_connected or not was_told:
                     kinds = sorted({type(each.__cause__ or each).__name__ for each in _leaves(error)})  # fmt: skip
-                    detail = {"at": self._place, "error": " ".join(kinds)}
+                    detail = {"at": self._place, "error": " ".join(kinds), "meaning": "calls are in no run unless they name one"}  # fmt: skip
                     _logger.warning("redis_unreachable", extra={"detail": detail})
                 was_told = True
             finally:

@@ -101,7 +101,7 @@ def test_the_line_at_the_end_says_what_it_took_and_how_to_see_more(ran: Ran):
     assert line.startswith("tacho: run good-1: success, ")
     assert "33 tokens in" not in line  # a refused attempt has no tokens
     assert "22 tokens in, 6 out, $0.0001" in line
-    assert line.endswith("more with: tacho show good-1")
+    assert "more with: tacho show good-1 --config " in line
     assert "run bad-1: failure, 2 steps" in ran.bad.stderr
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.options import Loaded, add_json, add_serving, load_settings
+from proxy.cli.options import Loaded, add_json, add_serving, as_given, load_settings
 from proxy.errors import SettingsError
 
 
@@ -55,6 +55,14 @@ def test_a_file_is_found_by_flag_then_variable_then_place(
     assert loaded().settings.tenant == "variable"
     found = loaded("--config", "flag.yaml")
     assert (found.settings.tenant, found.path) == ("flag", str(tmp_path / "flag.yaml"))
+
+
+def test_advice_leads_to_the_same_place():
+    parser = argparse.ArgumentParser()
+    add_serving(parser)
+    assert as_given(parser.parse_args([])) == ""
+    words = ["--config", "my file.yaml", "--data-dir", "d"]
+    assert as_given(parser.parse_args(words)) == " --config 'my file.yaml' --data-dir d"
 
 
 def test_only_who_runs_workers_must_know_how_they_share(tmp_path: Path):

@@ -33,7 +33,7 @@ def test_not_running_is_1_and_one_line(
     assert main(["status", "--data-dir", str(tmp_path)]) == 1
     assert (
         capsys.readouterr().err
-        == f"tacho: not running on the data directory {tmp_path}; start it with: tacho up\n"
+        == f"tacho: not running on the data directory {tmp_path}; start it with: tacho up --data-dir {tmp_path}\n"
     )
 
 
