@@ -224,7 +224,9 @@ async def test_who_is_down_from_the_start_is_tried_again_and_told_of_once(caplog
     assert await made.connected(5)
     assert played.connects == 4
     (warned,) = [each for each in caplog.records if each.levelno == logging.WARNING]
-    assert vars(warned)["detail"] == {"at": "somewhere", "error": "ConnectionRefusedError"}  # fmt: skip
+    detail = vars(warned)["detail"]
+    assert (detail["at"], detail["error"]) == ("somewhere", "ConnectionRefusedError")
+    assert "in no run" in detail["meaning"]
     running.cancel()
     await asyncio.wait([running])
 
