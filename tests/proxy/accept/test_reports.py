@@ -30,6 +30,7 @@ OTHERS = {
     "a run of that name": b"/run/outcome",
     "an absolute target": b"http://h/run/R1/outcome",
     "in the query": b"/openai/x?/run/R1/outcome",
+    "prefixes in another order": b"/run/R1/agent/bot/outcome",
 }
 
 
