@@ -21,7 +21,8 @@ from time import process_time_ns
 import msgspec
 
 from bench.conversations import FAMILIES, Loop, Shape
-from proxy.admission import Admitted, Identifier, Installation, Request
+from proxy.admission import Admitted, Identifier
+from proxy.arriving import Installation, Request
 from proxy.http.headers import Headers
 from proxy.model import ANONYMOUS, Ask, ErrorType, Kind, Outcome
 from proxy.recognition import Recognizer

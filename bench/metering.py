@@ -21,6 +21,7 @@ from typing import Any, cast
 import msgspec
 
 from bench.answers import PATHS, REQUEST, document, events
+from proxy.asked import Asking
 from proxy.desk import Desk
 from proxy.forward.http1 import AnswerHead, Framing
 from proxy.forward.relay import Ending
@@ -150,9 +151,11 @@ def _desk(settler: Settler) -> Desk:
     return Desk(
         spool=nowhere,
         settler=settler,
+        asking=Asking(0, _nothing, _nothing),
         applied=_nothing,
         under_way=_nothing,
         noted=_nothing,
+        judged=_nothing,
         fault=_nothing,
         new_id=str,
         meter_buffer_bytes=8 << 20,

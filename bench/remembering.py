@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from proxy.accept.ids import uuid7
-from proxy.admission import Identifier, Installation, Request
+from proxy.admission import Identifier
+from proxy.arriving import Installation, Request
 from proxy.http.headers import Headers
 from proxy.identify.items import is_telling
 from proxy.model import ANONYMOUS, Ask, ErrorType, Kind, Outcome, Reading, ToolCall

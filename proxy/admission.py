@@ -7,9 +7,13 @@ Whatever goes wrong here costs the call its place in a run, and nothing else: it
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from proxy.arriving import NO_ASK, Installation, Request
+from proxy.govern.asking import Asking
+from proxy.govern.governor import Governor
+from proxy.govern.tab import Tab
 from proxy.http.headers import Headers
 from proxy.identify import answering
 from proxy.identify.agent_names import AgentNames
@@ -23,56 +27,14 @@ from proxy.identify.prompts import PromptHashes, Prompts
 from proxy.identify.step_names import StepNames
 from proxy.identify.tracing import TraceParent, read_traceparent, span_id_of
 from proxy.identify.who import Who, who
-from proxy.model import ANONYMOUS, Ask, Client, Kind
-from proxy.recognition import NO_CONVERSATION, Incoming, Recognised, Recognizer, named
+from proxy.model import ANONYMOUS, Kind
+from proxy.recognised import Recognised, named
+from proxy.recognition import NO_CONVERSATION, Incoming, Recognizer
 from proxy.record.codec import Open
 from proxy.trail import Trail
 
-NO_ASK = Ask("", "refused", Kind.OTHER, is_step=False)
-"""Of a request that was answered here before anything of it was read."""
 BY_PROMPT = "prompt"
 """In `agent_source`: the name was made of the prompt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What all calls of this installation have in common."""
-
-    instance: str
-    tenant: str
-    env: str
-    agent: str
-    secret: bytes = field(repr=False)
-
-    @property
-    def seed(self) -> int:
-        """The key of all hashes of what was said."""
-        return key(0, b"seed", self.secret.hex())
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What identification looks at."""
-
-    headers: Headers
-    method: str
-    client: Client
-    route: str
-    provider: str
-    upstream_path: str
-    query: bytes
-    ask: Ask
-    inflight: int
-    tenant: str = ""
-    agent: str = ""
-    run: str = ""
-    """These three: what the path named."""
-    ignored: int = 0
-    """Names in the path that were not valid."""
-    body: bytes | None = field(default=None, repr=False)
-    """The whole body; `None` where it was not read."""
-    peer: tuple[str, int] = ("", 0)
-    """Address and port of the other end of the connection."""
 
 
 class Admitted(NamedTuple):
@@ -83,6 +45,8 @@ class Admitted(NamedTuple):
     """Follows the call; `None` where nothing of it is remembered."""
     prompt_before: int | None = None
     """The hash of the agent's prompt before, where this one is new."""
+    tab: Tab | None = None
+    """The call's, with the policies; `None` where they have nothing to say."""
 
 
 @dataclass(slots=True)
@@ -108,8 +72,13 @@ class Identifier:
         count_ignored: Callable[[int], None],
         fault: Callable[[str], None],
         prompts: Prompts | None = None,
+        *,
+        governor: Governor | None = None,
     ) -> None:
-        """`new_id` gets the wall clock in nanoseconds; `count_ignored` is told how many names of ours were not valid, `fault` the phase."""
+        """`new_id` gets the wall clock in nanoseconds; `count_ignored` is told how many names of ours were not valid, `fault` the phase.
+
+        Without `governor` nothing limits calls.
+        """
         self._installation = installation
         self.recognizer = recognizer
         self._seed = installation.seed
@@ -120,6 +89,7 @@ class Identifier:
         self._new_id = new_id
         self._count_ignored = count_ignored
         self._fault = fault
+        self._governor = governor
 
     def rename(self, renamed: Mapping[str, str]) -> None:
         """Take the settings' names for names that are made here."""
@@ -128,17 +98,40 @@ class Identifier:
     async def identify(self, request: Request, now_ns: int) -> Admitted:
         """Give the call's `Open`, and remember the call; raises nothing but a cancellation."""
         attempt_id, names = self._new_id(now_ns), self._names(request)
+        tab = None
         try:
             prompt_before = await self._read(request, names)
             hints = self._hints(request, names)
-            found = await self._recognised(request, names, hints, attempt_id, now_ns)
+            tab = self._tab(request, names, now_ns)
+            found = await self._recognised(
+                request, names, hints, attempt_id, now_ns, tab
+            )
         except Exception:  # noqa: BLE001  # the guard of the phase identify
             self._fault("identify")
             names.conversation = NO_CONVERSATION
             found = named(names.who.tenant, names.explicit.run, request.ask.kind)
-            return Admitted(self._open(request, names, found, attempt_id, now_ns))
+            opened = self._open(request, names, found, attempt_id, now_ns)
+            tab = tab or self._tab(request, names, now_ns)
+            return await self._asked(Admitted(opened, tab=tab))
         opened = self._open(request, names, found, attempt_id, now_ns)
-        return Admitted(opened, found.trail, prompt_before)
+        return await self._asked(Admitted(opened, found.trail, prompt_before, tab))
+
+    async def _asked(self, admitted: Admitted) -> Admitted:
+        """Ask the policies, too, where nobody asked them while the call was identified."""
+        if admitted.tab is not None and self._governor is not None:
+            await self._governor.ask(admitted.tab, admitted.opened)
+        return admitted
+
+    def _tab(self, request: Request, names: _Names, now_ns: int) -> Tab | None:
+        if self._governor is None:
+            return None
+        body = request.body
+        tenant, agent, _ = names.who
+        asking = Asking(
+            tenant, agent, names.caller, request.route, request.provider, request.origin, request.ask, now_ns // 1000,
+            request.size if body is None else len(body), names.conversation, body,
+        )  # fmt: skip
+        return self._governor.tab(asking)
 
     def unremembered(self, request: Request, now_ns: int) -> Open:
         """Give the `Open` of a call that came to nothing: what its head says, and nothing is remembered."""
@@ -192,10 +185,11 @@ class Identifier:
         hints: Hints,
         attempt_id: str,
         now_ns: int,
+        tab: Tab | None,
     ) -> Recognised:
         is_step, said = request.ask.is_step, names.conversation
         incoming = Incoming(
-            hints, attempt_id, is_step, said, request.body or b"", names.who.agent
+            hints, attempt_id, is_step, said, request.body or b"", names.who.agent, tab
         )
         if not (is_step or said.items):
             return await self.recognizer.pass_by(incoming, now_ns // 1000)

@@ -11,6 +11,8 @@ from proxy.desk import Desk
 from proxy.forward.http1 import AnswerHead, Framing
 from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
+from proxy.judge.signals import MAX_ERROR_BYTES
+from proxy.meter.decode import Inflater
 from proxy.meter.dialect import Dialect, Head
 from proxy.meter.inject import Stripper
 from proxy.meter.tee import Tee
@@ -19,6 +21,7 @@ from proxy.model import Ask, Reading
 _CHAT = "chat"
 _NULL_MEANS_ASKED = frozenset({"openai", "azure"})
 """Providers whose legacy completions carry `\"usage\":null` only when asked, as all do in chat; vLLM's always do."""
+_ERRORS = 400
 _STREAM_FACTOR = 16
 _EVENTS = "text/event-stream"
 
@@ -57,6 +60,8 @@ class Answer:
         self._unfollowed = unfollowed
         self._tee: Tee | None = None
         self._edit: Edit | None = None
+        self._error: Inflater | None = None
+        self._error_body: list[bytes] = []
         self.injected = False
         """Usage was asked for on the agent's behalf."""
         self.endpoint: SseEndpoint | None = None
@@ -74,6 +79,7 @@ class Answer:
             # Events are read and forgotten; the limit is then only one on the work that a bomb can cause.
             limit *= _STREAM_FACTOR
         self._tee = Tee(reader, encoding, limit)
+        self._error = Inflater(encoding, MAX_ERROR_BYTES) if head.status >= _ERRORS else None  # fmt: skip
         if head.status == 200:
             plain = encoding.lower() in ("", "identity")
             self._edit = self._edit_of(ask, plain, content_type)
@@ -112,6 +118,8 @@ class Answer:
         """Meter a piece of the body; give what the agent gets for it."""
         if self._tee is not None:
             self._tee.feed(data)
+        if self._error is not None:
+            self._error_body.append(self._error.feed(data))
         return data if self._edit is None else self._edited(self._edit, data)
 
     def _edited(self, edit: Edit, data: bytes) -> bytes:
@@ -153,6 +161,11 @@ class Answer:
     def reading(self) -> Reading:
         """Say what has been read so far."""
         return Reading() if self._tee is None else self._tee.reading()
+
+    @property
+    def error_body(self) -> bytes:
+        """Give the beginning of an error's body, without its content coding."""
+        return b"".join(self._error_body)
 
     @property
     def incomplete(self) -> bool:

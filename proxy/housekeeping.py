@@ -13,6 +13,7 @@ from pathlib import Path
 
 from proxy.errors import RecordError, StartError
 from proxy.forward.pool import Pool
+from proxy.govern.governor import Governor
 from proxy.record.codec import Close, Open, encode
 from proxy.record.framing import Position
 from proxy.record.spool import SpoolWriter
@@ -43,6 +44,7 @@ class House:
     memory: Memory
     runs: State
     book: RunBook
+    governor: Governor
     under_way: Callable[[], Calls]
     fault: Callable[[str], None]
 
@@ -83,6 +85,7 @@ class Housekeeping:
         """Do what is due at this turn."""
         self._turn += 1
         self.note_losses()
+        self._house.governor.tidy()
         if self._turn % _SWEEP_TURNS == 0:
             self._sweep()
         await self.end_runs()

@@ -8,21 +8,22 @@ that nothing in them reaches the agent: each fault of ours is counted and the by
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from proxy.admission import answer_headers
 from proxy.answering import Answer
 from proxy.desk import Desk
 from proxy.endings import judge
-from proxy.forward.failures import RefusedError
 from proxy.forward.headers import end_to_end
 from proxy.forward.heads import OUR_HEADERS
 from proxy.forward.http1 import AnswerHead, Framing
 from proxy.forward.relay import Ending
 from proxy.forward.upstream import UpstreamConnection
+from proxy.govern.tab import Tab
 from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
-from proxy.judge import unpriced
+from proxy.judge.refusals import Asker
+from proxy.judging import Judging
 from proxy.meter.dialect import Dialect
 from proxy.meter.headers import read_headers
 from proxy.meter.inject import refused
@@ -35,7 +36,6 @@ _FRAMING = frozenset({b"transfer-encoding"})
 INJECTION_REFUSED = "injection_refused"
 """In `altered`: usage was asked for, refused, and the agent's own request sent after it."""
 T = TypeVar("T")
-P = ParamSpec("P")
 
 
 class Ledger:
@@ -49,8 +49,9 @@ class Ledger:
         ask: Ask,
         dialect: Dialect,
         trail: Trail | None = None,
+        tab: Tab | None = None,
     ) -> None:
-        """`began` is the admission on the monotonic clock; without `trail` nothing of the call is remembered."""
+        """`began` is the admission on the monotonic clock; without `trail` nothing of the call is remembered, without `tab` nothing limits it."""
         self._desk = desk
         self._trail = trail
         self.ask = ask
@@ -60,6 +61,7 @@ class Ledger:
         self._counted = False
         self._reading = Reading()
         self.exchange = Exchange(opened, began)
+        self.judging = Judging(desk, self.exchange, tab)
         unfollowed = partial(self.note, "endpoint")
         self._answer = Answer(desk, opened.provider, self.exchange.altered, unfollowed)
 
@@ -68,26 +70,20 @@ class Ledger:
     async def open(self) -> None:
         """Write `Open`; waits, within the spool's bound, until it is written."""
         self._counted = True
-        self._tell(self._desk.under_way, self.exchange.opened.route, 1)
+        self._desk.tell(self._desk.under_way, self.exchange.opened.route, 1)
         await self._desk.spool.append_wait(self._opening())
 
     def _opening(self) -> tuple[bytes, ...]:
         opened = encode(self.exchange.opened)
-        return (opened, *self._trail.begun) if self._trail else (opened,)
+        of_run = self._trail.begun if self._trail else ()
+        return (opened, *of_run, *self.judging.begun())
 
-    def judge(self) -> None:
-        """Ask the policies; `RefusedError` where the call must not go upstream. A fault of theirs lets it."""
-        try:
-            message = self._desk.settler.refusal(
-                self.exchange.opened, self.ask, self._book
-            )
-        except Exception:  # noqa: BLE001  # the guard of the phase judge
-            self._desk.fault("judge")
-            message = ""
-        if message:
-            self.exchange.verdict = (unpriced.POLICY, "block", unpriced.REASON)
-            self.never_sent(400)
-            raise RefusedError(message)
+    def judge(self, asker: Callable[[], Asker]) -> None:
+        """Note what the policies say; `BlockedError` where the call must not go upstream. `asker` says who is answered then."""
+        blocked = self.judging.judge(asker)
+        if blocked is not None:
+            self.never_sent(blocked.answer.status)
+            raise blocked
 
     def never_sent(self, status: int | None) -> None:
         """Write `Open` of a call that does not go upstream, and keep the status that the agent gets; nobody waits."""
@@ -155,6 +151,7 @@ class Ledger:
         exchange = self.exchange
         exchange.http_status = head.status
         exchange.measures.first_byte_at = first_byte_at
+        self.judging.upstream_headers = head.headers
         framing = head.framing
         headers = list(end_to_end(head.headers, OUR_HEADERS, _FRAMING))
         try:
@@ -172,6 +169,7 @@ class Ledger:
         ]
         if self._desk.response_headers:
             kept += answer_headers(self.exchange.opened)
+            kept += self.judging.headers()
         return kept, framing
 
     def forwarded(self) -> None:
@@ -184,6 +182,7 @@ class Ledger:
         m.response_bytes += len(data)
         m.chunks = connection.inbox.chunks
         m.max_gap_seconds = connection.inbox.max_gap
+        self.judging.passed()
         passed = self._answer.feed(data)
         if m.first_token_at is None and self._answer.output_started:
             m.first_token_at = connection.inbox.last_at
@@ -223,7 +222,7 @@ class Ledger:
         if exchange.ended is not None:
             return
         if self._counted:
-            self._tell(self._desk.under_way, exchange.opened.route, -1)
+            self._desk.tell(self._desk.under_way, exchange.opened.route, -1)
         now = monotonic()
         if exchange.closed is None:
             self._append(self._close(ending, now))
@@ -234,19 +233,10 @@ class Ledger:
         ended = exchange.end(now, final.outcome, final.error_type)
         self._append(self._follow(final.outcome, final.error_type, ended.ended_us))
         self._desk.spool.append(encode(ended))
-        self._tell(self._desk.applied, exchange.opened, closed, ended)
-
-    def _tell(
-        self, counter: Callable[P, None], *what: P.args, **more: P.kwargs
-    ) -> None:
-        """Count; a fault of it is counted and costs only that number."""
-        try:
-            counter(*what, **more)
-        except Exception:  # noqa: BLE001  # the guard of the phase record
-            self._desk.fault("record")
+        self._desk.tell(self._desk.applied, exchange.opened, closed, ended)
 
     def _close(self, ending: Ending, now: float) -> tuple[bytes, ...]:
-        settlement = Settlement()
+        settlement, is_known = Settlement(), False
         try:
             self._reading = reading = self._answer.reading()
             ending = judge(ending, self.exchange.http_status, reading)
@@ -254,6 +244,7 @@ class Ledger:
                 self.exchange, self.ask, reading, ending.outcome, self._book
             )
             self._explain(settlement)
+            is_known = True
         except Exception:  # noqa: BLE001  # the guard of the phase meter
             self._desk.fault("meter")
         if self._answer.incomplete:
@@ -262,7 +253,13 @@ class Ledger:
             now, ending.outcome, ending.error_type, self._reading, settlement
         )
         followed = self._follow(closed.outcome, closed.error_type, closed.closed_us)
-        return self._encoded(closed), *followed
+        return (
+            self._encoded(closed),
+            *followed,
+            *self.judging.over(
+                closed, self._reading, self._answer.error_body, is_known=is_known
+            ),
+        )
 
     def _encoded(self, closed: Close) -> bytes:
         try:
@@ -295,5 +292,5 @@ class Ledger:
         """Write an event about this exchange."""
         event_id = self._desk.new_id()
         event = self.exchange.event(event_id, kind, reason, model, detail)
-        self._tell(self._desk.noted, event)
+        self._desk.tell(self._desk.noted, event)
         self._desk.spool.append(encode(event))

@@ -1,11 +1,12 @@
 """The seven phases of a request, in order: accept, identify, judge, forward, meter, record; export is another process.
 
 What lives here: which phase comes when, and that the agent is told when one ends the request. What does not: how a phase
-works, what is said (`denials.py`). `meter` and `record` happen while bytes pass (`ledger.py`). Only `unpriced` judges yet.
+works, what is said (`denials.py`). `judge` happens while a run is looked up (`govern/`), `meter` and `record` while bytes pass (`ledger.py`).
 """
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 import msgspec
@@ -13,7 +14,9 @@ import msgspec
 from proxy.accept.refusal import Refusal
 from proxy.accept.reports import ReportTarget, read_target
 from proxy.accept.signing import signer_for
-from proxy.admission import NO_ASK, Identifier, Request
+from proxy.admission import Identifier, answer_headers
+from proxy.arriving import NO_ASK, Request
+from proxy.bodies import Bodies
 from proxy.call import Accepted, Call, Snapshot
 from proxy.denials import FULL, NO_WEBSOCKET, refuse_head, status_of
 from proxy.desk import Desk
@@ -22,13 +25,14 @@ from proxy.forward.failures import (
     AgentGoneError,
     BodyTimeoutError,
     RefusedError,
-    no_room,
 )
 from proxy.forward.pool import Pool
-from proxy.forward.refusals import refuse
+from proxy.forward.refusals import give, refuse
 from proxy.forward.relay import Ending, Relay
+from proxy.govern.tab import Tab
 from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
+from proxy.judge.refusals import Asker
 from proxy.ledger import Ledger
 from proxy.meter.dialects import PLAIN_HTTP, recognise
 from proxy.model import Ask, ErrorType, Kind, Outcome
@@ -60,7 +64,7 @@ class Pipeline:
         self._outbound = outbound
         self._wall_ns = wall_ns
         self._ledgers: set[Ledger] = set()
-        self._buffered_bytes = 0
+        self._bodies = Bodies()
 
     def under_way(self) -> list[Ledger]:
         """Give the calls that have not ended."""
@@ -77,10 +81,10 @@ class Pipeline:
         ending = Ending(Outcome.PROXY_ERROR, ErrorType.INTERNAL, "the proxy failed")
         ledger = None
         try:
-            await self._read_body(call, accepted)
+            await self._bodies.read(call, accepted)
             ledger = await self._identify(call, accepted)
             self._ledgers.add(ledger)
-            ledger.judge()
+            ledger.judge(partial(self._asker, call, accepted))
             await ledger.open()
             request = self._outbound.compose(call, accepted, ledger)
             ending = await Relay(agent, self._pool, ledger).run(request)
@@ -135,42 +139,14 @@ class Pipeline:
             return signer
         return Accepted(match, admission, dialect, operation, upgrade, signer)
 
-    async def _read_body(self, call: Call, accepted: Accepted) -> None:
-        """Read the body whole where its family is known and it is not too large; what arrived already, in any case."""
-        agent, snapshot = call.agent, call.snapshot
-        if not agent.has_body:
-            call.body = b""
-            return
-        length = agent.content_length or 0
-        room = snapshot.request_buffers_total_bytes - self._buffered_bytes
-        limit = min(snapshot.request_buffer_bytes, room)
-        if accepted.signer and length > limit:
-            raise no_room(length, snapshot.request_buffer_bytes)
-        if length > limit or not (accepted.wants_body or agent.body_arrived):
-            return
-        agent.ask_for_body()
-        pieces: list[bytes] = []
-        size = 0
-        while piece := await agent.read_body():
-            pieces.append(piece)
-            size += len(piece)
-            call.buffered_bytes = size
-            self._buffered_bytes += len(piece)
-            if accepted.signer and size > limit:
-                raise no_room(size, snapshot.request_buffer_bytes)
-            if size > limit:
-                call.begun = b"".join(pieces)
-                return
-        call.body = b"".join(pieces)
-
     # identify
 
     async def _identify(self, call: Call, accepted: Accepted) -> Ledger:
         body = call.readable_body()
         ask = self._read_request(accepted, body)
         request = self._request(call, accepted, ask, body)
-        opened, trail, before = await self._identifier.identify(request, call.ts_ns)
-        ledger = self._ledger(call, accepted, request.ask, opened, trail)
+        opened, trail, before, tab = await self._identifier.identify(request, call.ts_ns)  # fmt: skip
+        ledger = self._ledger(call, accepted, request.ask, opened, trail, tab)
         if before is not None and opened.prompt_hash is not None:
             ledger.note(PROMPT_CHANGE, detail=detail_of(before, opened.prompt_hash))
         return ledger
@@ -203,6 +179,8 @@ class Pipeline:
             run=match.run,
             ignored=match.ignored,
             body=body,
+            size=call.agent.content_length or 0,
+            origin=match.route.base.origin(),
             peer=call.agent.peer,
         )
 
@@ -213,14 +191,28 @@ class Pipeline:
         ask: Ask,
         opened: Open,
         trail: Trail | None,
+        tab: Tab | None = None,
     ) -> Ledger:
         match = accepted.match
-        ledger = Ledger(self._desk, opened, call.began, ask, accepted.dialect, trail)
+        ledger = Ledger(self._desk, opened, call.began, ask, accepted.dialect, trail, tab)  # fmt: skip
         ledger.exchange.altered += [*match.altered, *accepted.admission.altered]
+        ledger.exchange.asks = partial(self._desk.asking.calls, call.readable_body)
         ledger.exchange.measures.body_wait_seconds = call.agent.body_wait
         if match.route.kind is Kind.MCP:
             self._lead_back(call, accepted, ledger)
         return ledger
+
+    def _asker(self, call: Call, accepted: Accepted) -> Asker:
+        """Say who is answered where a policy refuses the call."""
+        agent = call.agent
+        user_agent, accept = (
+            agent.get(b"user-agent") or b"",
+            agent.get(b"accept") or b"",
+        )
+        provider = accepted.match.route.provider
+        return Asker(
+            accepted.dialect.name, provider, user_agent, accept, call.readable_body()
+        )
 
     def _lead_back(self, call: Call, accepted: Accepted, ledger: Ledger) -> None:
         """Have URLs that an MCP server names lead back here; a stream that names none has no end to wait for."""
@@ -269,18 +261,27 @@ class Pipeline:
         self, call: Call, accepted: Accepted, ledger: Ledger | None, ending: Ending
     ) -> None:
         """Write what is missing of the record; an agent that waits is then told what went wrong."""
-        self._buffered_bytes -= call.buffered_bytes
+        self._bodies.release(call)
         agent = call.agent
         untold = not (agent.started or agent.gone)
         status = status_of(ending)
         if ledger is None:
             ledger = self._came_to_nothing(call, accepted)
             ledger.never_sent(status if untold else None)
-        elif untold and ledger.exchange.closed is None:
+        elif (
+            untold and ledger.exchange.closed is None and ledger.judging.refusal is None
+        ):
             ledger.exchange.http_status = status
         self._ledgers.discard(ledger)
         ledger.finish(ending)
-        if untold:
+        if untold and ledger.judging.refusal is not None:
+            give(
+                agent,
+                ledger.judging.refusal,
+                (self._desk.response_headers and answer_headers(ledger.exchange.opened))
+                or (),
+            )
+        elif untold:
             refuse(
                 agent,
                 status,

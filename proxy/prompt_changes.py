@@ -7,7 +7,7 @@ the worker starts. What does not: when a prompt is new (`identify/prompts.py`).
 import msgspec
 
 from proxy.identify.prompts import Prompts
-from proxy.recognition import BY_RUN
+from proxy.recognised import BY_RUN
 from proxy.record.codec import Event, Open
 
 PROMPT_CHANGE = "prompt_change"

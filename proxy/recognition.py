@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from proxy.govern.asking import Placed
+from proxy.govern.tab import Tab
 from proxy.identify import changes, echo, growth
 from proxy.identify.attempts import stray_retry_of
 from proxy.identify.changes import Change, Push
@@ -23,7 +25,7 @@ from proxy.identify.ladder import Decision, decide
 from proxy.identify.lookup import Hints, Lookup, lookup, response_key
 from proxy.identify.sessions import session_of
 from proxy.model import Kind, RunSource
-from proxy.record.codec import Open
+from proxy.recognised import Recognised
 from proxy.state import State
 from proxy.trail import Trail
 
@@ -33,48 +35,6 @@ LATE_SECONDS = 0.01
 """For an answer that another worker tells of only now: so much later is looked once more where a call's history is of nobody known."""
 _UNPROVEN = frozenset({RunSource.NEW, RunSource.UNMATCHED})
 NO_CONVERSATION = Conversation()
-BY_RUN = "run"
-"""In `agent_source`: the call has the name of the run that it belongs to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """What is known of a call's place among the others."""
-
-    source: RunSource
-    run: Run | None = None
-    """`None`: it belongs to no run that is known."""
-    asked: Asked | None = None
-    """As what the call is remembered; `None` where it is not."""
-    session_id: str = ""
-    turn_seq: int | None = None
-    retry_layer: str = ""
-    awaited: tuple[str, ...] = ()
-    """The tools that the run was waiting for."""
-    trail: Trail | None = None
-
-    def placed(self, opened: Open) -> Open:
-        """Say in a call's record where it belongs."""
-        run, asked = self.run, self.asked
-        if run is not None:
-            opened = replace(
-                opened,
-                agent=opened.agent or run.agent,
-                agent_source=opened.agent_source or (BY_RUN if run.agent else ""),
-                root_run_id=run.root_run_id,
-                parent_run_id=run.parent_run_id,
-                run_id=run.run_id,
-                turn_seq=self.turn_seq,
-            )
-        if asked is not None:
-            opened = replace(
-                opened,
-                step_id=asked.step_id,
-                step_seq=asked.step_seq or None,
-                attempt=asked.attempt,
-                retry_layer=self.retry_layer,
-            )
-        return replace(opened, session_id=self.session_id, run_source=self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +47,8 @@ class Incoming:
     conversation: Conversation = NO_CONVERSATION
     body: bytes = field(default=b"", repr=False)
     agent: str = ""
+    tab: Tab | None = None
+    """What it claims of the policies; `None` where they have nothing to say."""
 
 
 class Recognizer:
@@ -189,10 +151,15 @@ class Recognizer:
         )  # fmt: skip
         is_new = decision.retry_of is None
         step_id = asked.step_id if may_lose else ""
-        admitted = await self._state.admit(run, noted, is_step=is_new, step_id=step_id)
+        tab = incoming.tab
+        if tab is not None:
+            tab.place(Placed(run_id, decision.turn_seq, session[0], not is_new))
+        admitted = await self._state.admit(run, noted, is_step=is_new, step_id=step_id, plea=tab)  # fmt: skip
         if admitted is None:
             return None
         run = admitted
+        if tab is not None and tab.is_refused:
+            return _refused(hints, decision, run)
         if is_new:
             counted = replace(asked, step_seq=run.step_seq)
             noted = [_counted(each, asked, counted) for each in noted]
@@ -251,11 +218,12 @@ class Recognizer:
         return dataclasses.replace(placed, turn_seq=None)
 
 
-def named(tenant: str, run_id: str, kind: Kind) -> Recognised:
-    """Say what a name that was given says by itself."""
-    if run_id:
-        return Recognised(RunSource.EXPLICIT, Run(tenant, run_id, run_id))
-    return Recognised(RunSource.UNMATCHED if kind is Kind.LLM else RunSource.NONE)
+def _refused(hints: Hints, decision: Decision, run: Run) -> Recognised:
+    """Say where a call belongs that the policies refuse. It is not remembered; a run that it would have begun has no name unless one was given."""
+    if not decision.run_id:
+        return Recognised(RunSource.NONE, session_id=run.session_id)
+    turn_seq = decision.turn_seq if hints.kind is Kind.LLM else run.turn_seq
+    return Recognised(decision.source, run, None, run.session_id, turn_seq)
 
 
 def _misses(

@@ -13,8 +13,11 @@ from time import thread_time
 import msgspec
 
 from proxy.errors import RecordError
+from proxy.govern.governor import Governor
 from proxy.identify.facts import Run
 from proxy.identify.prompts import Prompts
+from proxy.inheriting import Inheritance
+from proxy.judge.expected import Learned
 from proxy.meter.billed import BilledResponses
 from proxy.model import ErrorType, Outcome
 from proxy.prompt_changes import hear
@@ -40,6 +43,7 @@ from proxy.record.framing import Losses
 from proxy.record.incarnations import incarnations
 from proxy.record.spool import SpoolWriter
 from proxy.runs import RUN_END, RunBook
+from proxy.state import tally
 from proxy.state.memo import replay
 from proxy.state.memory import MemoryState
 from proxy.state.snapshot import pieces, restore
@@ -61,6 +65,10 @@ class _State(msgspec.Struct, frozen=True):
     """Runs that have ended and whose end is not written down yet."""
     runs: tuple[bytes, ...] = ()
     """What is remembered of runs, in the pieces of `proxy.state.snapshot`; newer than the rest, so that the tail says some of it again."""
+    accounts: tuple[bytes, ...] = ()
+    """In the pieces of `Books.snapshot`, of the moment of the checkpoint's position."""
+    learned: tuple[Learned, ...] = ()
+    """What calls have cost."""
 
 
 class Memory:
@@ -74,6 +82,7 @@ class Memory:
         runs: MemoryState | None,
         book: RunBook,
         prompts: Prompts,
+        governor: Governor,
     ) -> None:
         """Feed these; without `runs`, others keep what is remembered of runs and what they come to, and it outlives this worker."""
         self._prompts = prompts
@@ -83,6 +92,7 @@ class Memory:
         self._runs = runs
         self._book = book
         self.losses = Losses()
+        self._inheritance = Inheritance(runs, governor, self.losses)
         self.absorbed: tuple[str, ...] = ()
         self.is_awaiting = False
         """A predecessor, whose supervisor was killed, was still draining when `absorb` looked."""
@@ -114,6 +124,7 @@ class Memory:
                 self._restore(each.checkpoint)
             self._fold(tail(each, self.losses))
             self._end_orphans()
+            self._inheritance.end()
         names = {name for each in dead for name in _names(each)}
         names |= set(self.absorbed)
         self.absorbed = tuple(sorted(names & {each.name for each in present}))
@@ -129,6 +140,7 @@ class Memory:
         self._prompts.restore(state.prompts)
         for piece in state.runs:
             self._recall(restore, piece)
+        self._inheritance.restore(state.accounts, state.learned)
         for response_id in state.billed:
             self._billed.add(response_id)
         self._fold(
@@ -162,7 +174,10 @@ class Memory:
                     self._meters.event(record)
                     self._hear(record)
                 case Memo():
-                    self._recall(replay, record.said)
+                    if record.about == tally.ABOUT:
+                        self._inheritance.replay(record.said)
+                    else:
+                        self._recall(replay, record.said)
                 case Price():
                     pass  # the enricher reads it; the successor writes its own
 
@@ -245,10 +260,15 @@ class Memory:
             self._book.over(),
         )
         remembered = pieces(self._runs) if self._runs is not None else iter(())
+        books, learned = self._inheritance.snapshot(), self._inheritance.learned()
         telemetry, absorbed = self._registry.snapshot(), self.absorbed
         # The mark is queued before the loop turns again, so that it and the snapshot mean the same moment.
         position = await spool.mark()
-        state = msgspec.structs.replace(state, runs=await self._written(remembered))
+        self.busy_seconds = 0.0
+        runs, accounts = await self._written(remembered), await self._written(books)
+        state = msgspec.structs.replace(
+            state, runs=runs, accounts=accounts, learned=learned
+        )
         checkpoint = Checkpoint(
             incarnation,
             position,
@@ -260,9 +280,8 @@ class Memory:
         await asyncio.to_thread(write_checkpoint, spool.directory, checkpoint)
 
     async def _written(self, remembered: Iterator[bytes]) -> tuple[bytes, ...]:
-        """Write what is remembered of runs; calls go on between its pieces."""
+        """Write what is remembered; calls go on between its pieces."""
         found: list[bytes] = []
-        self.busy_seconds = 0.0
         began = thread_time()
         for piece in remembered:
             found.append(piece)

@@ -20,7 +20,8 @@ from proxy.accept.reports import (
     read_report,
     too_large,
 )
-from proxy.admission import NO_ASK, Identifier, Request
+from proxy.admission import Identifier
+from proxy.arriving import NO_ASK, Request
 from proxy.call import Call
 from proxy.desk import Desk
 from proxy.forward.agent import Agent

@@ -13,23 +13,39 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from proxy.govern.asking import Asking, Quote
 from proxy.judge import unpriced
+from proxy.judge.expected import Price
 from proxy.meter.billed import BilledResponses
 from proxy.meter.book import PROVIDER_VERSION, PriceBook
-from proxy.meter.estimate import UNTAUGHT, settle
+from proxy.meter.estimate import UNTAUGHT, input_tokens, settle
 from proxy.meter.learned import Lessons
 from proxy.meter.rates import Billed
 from proxy.meter.shares import share
 from proxy.meter.terms import Place
-from proxy.model import Ask, Cost, CostSource, Outcome, Reading, Usage, UsageSource
+from proxy.model import (  # fmt: skip
+    Ask,
+    Cost,
+    CostSource,
+    Kind,
+    Outcome,
+    Reading,
+    Usage,
+    UsageSource,
+)
 from proxy.providers import price_id
-from proxy.record.codec import Open, PartUsage, Price
+from proxy.record import codec
+from proxy.record.codec import Open, PartUsage
 from proxy.record.exchange import Exchange, Settlement
 
 _FIRST_SERVER_ERROR = 500
 _BILLS_WHAT_WAS_ASKED = "aws"
 _HOUR_US = 3_600_000_000
 _REMEMBERED = 8192
+_COUNTED = (Kind.LLM, Kind.EMBEDDING)
+_OUTPUT_SAMPLE = 1000
+"""Tokens, so that prices of less than a pico-dollar a token count."""
+_UNREAD = Reading()
 _NOT_PRICED = (CostSource.ASSUMED, CostSource.UNPRICED)
 BY_PROVIDER = '{"by":"provider"}'
 """The terms of a cost that the provider itself has told."""
@@ -46,12 +62,25 @@ class Settler:
         self._explained = Recent(24 * _HOUR_US)
         self._told = Recent(_HOUR_US)
 
-    def refusal(self, opened: Open, ask: Ask, book: PriceBook) -> str:
-        """Say why a request must not be sent for want of a price; empty where it may."""
-        if book.unpriced.policy != "block":
-            return ""
-        terms = book.terms(_place(opened, ask.model))
-        return unpriced.refusal(ask, opened.provider, is_unknown=terms.is_unknown)
+    def quote(self, asking: Asking) -> Quote:
+        """Say what is known of a call's cost before it goes out."""
+        ask, book = asking.ask, self.book
+        if ask.kind not in _COUNTED:
+            return Quote()
+        place = Place(asking.provider, ask.model, asking.tenant, asking.route)
+        taught = self._lessons.taught(asking.caller, ask, _UNREAD)
+        tokens = input_tokens(ask, asking.size, taught.input) or 0
+        usage = Usage(input=tokens, output=_OUTPUT_SAMPLE)
+        cost = book.price(place, Billed(usage, at_us=asking.ts_us, service_tier=ask.service_tier))  # fmt: skip
+        prompt = (cost.input or 0) + (cost.other or 0)
+        price = Price(-(-prompt // 1000), -(-(cost.output or 0) // _OUTPUT_SAMPLE))
+        is_refused = False
+        if book.unpriced.policy == "block":
+            is_unknown = book.terms(place).is_unknown
+            refused = unpriced.verdict(ask, asking.provider, is_unknown=is_unknown)
+            is_refused = refused is not None
+        window = book.table.context_window(place.provider, place.model)
+        return Quote(tokens, price, window, is_refused)
 
     def settle(
         self,
@@ -63,12 +92,12 @@ class Settler:
     ) -> Settlement:
         """Give tokens and dollars of an exchange that closes now, by the book with which it began (`None`: the newest)."""
         answered = exchange.measures.first_byte_at is not None
-        if (
-            exchange.measures.sent_at is None
-            or (outcome is Outcome.UPSTREAM_ERROR and not answered)
-            or self._billed.seen(ask, reading)
+        if exchange.measures.sent_at is None or (
+            outcome is Outcome.UPSTREAM_ERROR and not answered
         ):
             return Settlement()
+        if self._billed.seen(ask, reading):
+            return Settlement(is_shown_again=True)
         completed = outcome is Outcome.COMPLETED
         usage, source = settle(
             ask,
@@ -114,11 +143,11 @@ class Settler:
 
     def _explanations(
         self, call: "_Call", bills: Sequence["_Bill"], costs: Sequence[Cost]
-    ) -> tuple[Price, ...]:
+    ) -> tuple[codec.Price, ...]:
         """Give what the versions of these costs mean, where that has not been written down today."""
         opened = call.opened
         return tuple(
-            Price(
+            codec.Price(
                 cost.price_version,
                 opened.provider,
                 bill.place.model,

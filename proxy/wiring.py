@@ -7,17 +7,23 @@ objects that use them (`worker.py`).
 import re
 import socket
 import ssl
+from collections.abc import Callable
+from functools import partial
 
 from proxy.accept.clients import ClientKey, Clients
 from proxy.accept.routes import Route, RouteTable
-from proxy.admission import Installation
+from proxy.arriving import Installation
 from proxy.call import Snapshot
 from proxy.config import MEMORY, Keys, RouteSettings, Secrets, Settings
 from proxy.errors import SettingsError, StartError
 from proxy.forward.agent import PortLimits
 from proxy.forward.origin import Limits
+from proxy.govern.governor import Governor, Outside
 from proxy.http.base_url import parse_base_url
 from proxy.http.sigv4 import Credentials, Signer
+from proxy.identify.hashing import key
+from proxy.judge.claims import Turned
+from proxy.judge.lines import Terms
 from proxy.meter.dialects import DIALECTS
 from proxy.model import Client, Kind
 from proxy.providers import Provider, find, of_host
@@ -31,6 +37,8 @@ _AWS_HOST = re.compile(
     r"([a-z0-9-]+\.)+?(?P<region>[a-z]{2,4}(-[a-z]+)+-\d+)\.(vpce\.)?(amazonaws\.com(\.cn)?|api\.aws)"
 )
 _MANTLE = "bedrock-mantle"
+_SESSION_TTL_US = 24 * 3_600_000_000
+"""A client's session may pause for a night; what it has used is not forgotten."""
 _MODEL_KINDS = ("llm", "embedding")
 
 
@@ -77,11 +85,18 @@ def installed(settings: Settings, secrets: Secrets) -> Installation:
     )
 
 
-def run_state(settings: Settings, seed: int, book: RunBook) -> State:
-    """Give who remembers runs, and have it tell `book` of each that ends; `seed` keys the names under which others keep it."""
+def run_state(
+    settings: Settings,
+    seed: int,
+    book: RunBook,
+    turned: Callable[[Turned], None] = lambda turned: None,
+) -> State:
+    """Give who remembers runs, and have it tell `book` of each that ends and `turned` of breakers; `seed` keys the names under which others keep it."""
     most, idle_us = settings.runs.max_live, round(settings.runs.idle_seconds * 1e6)
     if settings.state == MEMORY:
-        return MemoryState(most, idle_us, book.ended)
+        return MemoryState(
+            most, idle_us, book.ended, settings.limits.max_accounts, turned
+        )
     # Its client takes a tenth of a second to import, and most installations have none.
     from proxy.state.redis_line import Patience
     from proxy.state.redis_place import place_of
@@ -92,9 +107,20 @@ def run_state(settings: Settings, seed: int, book: RunBook) -> State:
     except ValueError as error:
         raise SettingsError(f"state: it must be memory, or {error}") from error
     patience = Patience(wait_seconds=settings.state_wait_ms / 1000)
-    shared = redis_state(seed, place, most, idle_us, book.ended, patience)
+    shared = redis_state(
+        seed, place, most, idle_us, book.ended, patience, turned=turned
+    )
     book.purse = shared
     return shared
+
+
+def governor_of(
+    settings: Settings, seed: int, state: State, outside: Outside
+) -> Governor:
+    """Give who asks the policies."""
+    run_ttl_us = round(settings.runs.idle_seconds * 1e6)
+    terms = Terms(partial(key, seed), run_ttl_us, max(run_ttl_us, _SESSION_TTL_US))
+    return Governor(settings.policies, terms, seed, state, outside)
 
 
 def _signer(each: RouteSettings, credentials: Credentials) -> Signer:

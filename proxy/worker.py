@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import msgspec
 from proxy import log
 from proxy.accept.ids import uuid7
 from proxy.admission import Identifier
+from proxy.asked import Asking
 from proxy.bad_names import BadNames
 from proxy.child import Child, run
 from proxy.config import (  # fmt: skip
@@ -34,11 +36,13 @@ from proxy.config import (  # fmt: skip
     worker_names,
 )
 from proxy.control import ControlServer, Probes, socket_path
+from proxy.counting import Counting
 from proxy.desk import Desk
 from proxy.errors import SettingsError
 from proxy.forward.connect import Connector
 from proxy.forward.pool import Pool
 from proxy.forward.server import DataPort
+from proxy.govern.governor import Governor, Outside
 from proxy.housekeeping import House, Housekeeping, absorb
 from proxy.identify.prompts import Prompts
 from proxy.meter.billed import BilledResponses
@@ -47,16 +51,18 @@ from proxy.pipeline import Pipeline
 from proxy.preflight import require_c_parser
 from proxy.pricing import find_book
 from proxy.recognition import Recognizer
-from proxy.record.codec import Close, End, Event, Open
+from proxy.record.codec import Close, Event, Open, encode
 from proxy.record.spool import SpoolWriter
 from proxy.recovery import Memory
 from proxy.runs import RunBook
 from proxy.settling import Settler
 from proxy.state.memory import MemoryState
+from proxy.steady import SteadyClock
 from proxy.telemetry import ExchangeMeters, Registry, RunMeters
 from proxy.wiring import (
     build_snapshot,
     egress_proxy,
+    governor_of,
     installed,
     listener_tls,
     port_limits,
@@ -88,11 +94,13 @@ class Worker:
         self._settler = Settler(book, self._billed)
         run_meters = RunMeters(self.telemetry, self._meters)
         self._book = RunBook(run_meters, self._new_event_id)
+        self._counting = Counting(self._meters, self._book)
         self._installation = installed(settings, self._secrets)
-        self._runs = run_state(settings, self._installation.seed, self._book)
+        self._runs = run_state(settings, self._installation.seed, self._book, lambda turned: self._governor.turned(turned))  # fmt: skip
+        self._governor = self._make_governor()
         self._prompts = Prompts()
         own = self._runs if isinstance(self._runs, MemoryState) else None
-        self._memory = Memory(self.telemetry, self._meters, self._billed, own, self._book, self._prompts)  # fmt: skip
+        self._memory = Memory(self.telemetry, self._meters, self._billed, own, self._book, self._prompts, self._governor)  # fmt: skip
         root = Path(settings.data_dir) / "spool"
         absorb(self._memory, self._meters, root, self._is_ours, self._incarnation)
         self.spool = SpoolWriter(
@@ -118,9 +126,17 @@ class Worker:
     def _new_event_id(self) -> str:
         return self._new_id(time.time_ns())
 
+    def _make_governor(self) -> Governor:
+        counting = self._counting
+        outside = Outside(
+            SteadyClock().now_us, partial(self._random.getrandbits, 16), self._settler.quote, counting.fault, self._note,
+            self._new_event_id, counting.verdict, counting.unsaid, counting.breaker,
+        )  # fmt: skip
+        return governor_of(self.settings, self._installation.seed, self._runs, outside)
+
     def _make_housekeeping(self, root: Path) -> Housekeeping:
         house = House(
-            self.spool, self._pool, self._meters, self._memory, self._runs, self._book, self._under_way, self._count_fault
+            self.spool, self._pool, self._meters, self._memory, self._runs, self._book, self._governor, self._under_way, self._counting.fault
         )  # fmt: skip
         return Housekeeping(house, root, self._is_ours, self._incarnation)
 
@@ -136,8 +152,9 @@ class Worker:
             Recognizer(installation.seed, self._runs, self._new_id),
             self._new_id,
             BadNames(self._meters.drop).count,
-            self._count_fault,
+            self._counting.fault,
             self._prompts,
+            governor=self._governor,
         )
         identifier.rename(self.settings.agents.rename)
         return identifier
@@ -147,10 +164,14 @@ class Worker:
         desk = Desk(
             spool=self.spool,
             settler=self._settler,
-            applied=self._count,
-            under_way=self._count_under_way,
-            noted=self._note,
-            fault=self._count_fault,
+            asking=Asking(
+                self._installation.seed, self._counting.fault, self._meters.drop
+            ),
+            applied=self._counting.applied,
+            under_way=self._counting.under_way,
+            noted=self._counting.noted,
+            judged=self._governor.announce,
+            fault=self._counting.fault,
             new_id=self._new_event_id,
             meter_buffer_bytes=settings.limits.meter_buffer_bytes,
             response_headers=settings.response_headers,
@@ -164,25 +185,10 @@ class Worker:
             time.time_ns,
         )
 
-    def _count(self, opened: Open, closed: Close, ended: End) -> None:
-        self._meters.apply(opened, closed, ended)
-        self._book.apply(opened, closed, ended)
-
     def _note(self, event: Event) -> None:
-        self._meters.event(event)
-        self._book.noted(event)
-
-    def _count_under_way(self, route: str, change: int) -> None:
-        if change > 0:
-            self._meters.begin(route)
-        else:
-            self._meters.finish(route)
-
-    def _count_fault(self, phase: str) -> None:
-        self._meters.drop(f"fault_{phase}")
-        if sys.exc_info()[0] is not None:
-            detail = {"phase": phase}
-            _logger.error("fault", extra={"detail": detail}, exc_info=sys.exc_info())
+        """Count an event, and write it down."""
+        self._counting.noted(event)
+        self.spool.append(encode(event))
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -220,6 +226,7 @@ class Worker:
                 prices=new.prices,
                 unpriced=new.unpriced,
                 agents=new.agents,
+                policies=new.policies,
             )
             keys = read_keys(settings, environment())
             snapshot = build_snapshot(settings, keys, self._secrets)
@@ -231,6 +238,7 @@ class Worker:
         self.pipeline.snapshot, self._settler.book = snapshot, book
         self._meters.know(book.table.models())
         self._identifier.rename(settings.agents.rename)
+        self._governor.use(settings.policies)
         self.settings = settings
         self._meters.note_reload(succeeded=True)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from exporters.enrich.asked import asked_columns
 from exporters.enrich.columns import EventRow, PriceRow, Row, StepRow
 from proxy.model import PICO_PER_USD, Cost, ErrorType, Outcome, Usage, UsageSource
 from proxy.record.codec import Close, End, Event, Open, PartUsage, Price
@@ -218,6 +219,7 @@ def _closed(close: Close | None, end: End | None) -> dict[str, Any]:
         columns["ctx_window"] = _count(close.ctx_window, _MOST_NUMBER)
         columns |= _spent(close.usage, close.usage_source, close.cost)
         columns["altered"] = close.altered
+        columns |= asked_columns(close.calls)
     return columns
 
 

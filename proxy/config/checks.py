@@ -1,7 +1,7 @@
 """What types cannot say: whether the settings make sense together.
 
 What lives here: checks that need nothing but the settings and files that they name. What does not: routes and clients
-(`route_checks.py`), prices (`price_checks.py`), who keeps the state (`state_checks.py`), whether a port is free or a directory writable (that shows at the start).
+(`route_checks.py`), prices (`price_checks.py`), policies (`policy_checks.py`), who keeps the state (`state_checks.py`), whether a port is free or a directory writable (that shows at the start).
 """
 
 import math
@@ -12,10 +12,11 @@ from typing import NoReturn
 import msgspec
 
 from proxy.config.addresses import Address, parse_address
+from proxy.config.policy_checks import check_policies, first_enforced
 from proxy.config.price_checks import check_prices
 from proxy.config.reading import shown
 from proxy.config.route_checks import check_clients, check_routes
-from proxy.config.state_checks import check_state
+from proxy.config.state_checks import MEMORY, check_state
 from proxy.config.structs import Settings
 from proxy.errors import SettingsError
 from proxy.http.base_url import parse_authority, parse_base_url
@@ -46,6 +47,8 @@ def check(settings: Settings) -> None:
     check_routes(settings)
     check_clients(settings)
     check_prices(settings)
+    check_policies(settings.policies, settings.routes)
+    _check_sharing(settings)
     _check_destinations(settings)
     _check_files(settings)
     _check_sizes(settings)
@@ -79,11 +82,23 @@ def _numbers_of(value: object, path: str) -> Iterator[tuple[str, int | float]]:
 
 def _check_numbers(settings: Settings) -> None:
     for key, value in numbers(settings):
+        if key.startswith("policies."):
+            continue  # they have rules of their own
         zero = key in _MAY_BE_ZERO or key.startswith("prices[")
         if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
             fail(
                 key, value, "zero or a positive number" if zero else "a positive number"
             )
+
+
+def _check_sharing(settings: Settings) -> None:
+    """Refuse limits that would be counted by each worker for itself, so that two of them let pass twice as much."""
+    key = first_enforced(settings.policies)
+    if settings.state != MEMORY and key:
+        raise SettingsError(
+            f"{key}: is enforce, but with state in Redis each worker counts for itself yet; "
+            "set it to observe, or state to memory and workers to 1"
+        )
 
 
 def _check_listeners(settings: Settings) -> None:

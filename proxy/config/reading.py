@@ -25,10 +25,21 @@ _PLAIN_NAMES = {
     bool: "true or false",
 }
 _SHOWN_CHARACTERS = 80
+_BOOL = "tag:yaml.org,2002:bool"
+_COUNTS = ("_env", "tokens")
+"""How keys end whose values are no secrets, whatever word is in them."""
 
 
 class _Loader(yaml.CSafeLoader):
-    """PyYAML's safe loader, which would let the last one of two equal keys win."""
+    """PyYAML's safe loader, which would let the last one of two equal keys win, and take `off` for false.
+
+    YAML 1.2 has only true and false; `off` is a word that settings use (`mode: off`).
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own, read by it alone
+        first: [each for each in resolvers if first not in "oO" or each[0] != _BOOL]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False
@@ -160,7 +171,7 @@ def describe(kind: Any) -> str:
 
 def shown(path: str, value: object) -> str:
     """Give a value as a message may show it: short, on one line, and no secret."""
-    if any(word in path for word in _HIDDEN_WORDS) and not path.endswith("_env"):
+    if any(word in path for word in _HIDDEN_WORDS) and not path.endswith(_COUNTS):
         return "(a secret, not shown)"
     text = ascii(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."

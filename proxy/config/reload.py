@@ -5,7 +5,7 @@ import msgspec
 from proxy.config.structs import Settings
 
 RELOADED = frozenset(
-    {"routes", "clients", "default_route", "prices", "unpriced", "agents"}
+    {"routes", "clients", "default_route", "prices", "unpriced", "agents", "policies"}
 )
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from proxy.judge.settings import PolicySettings
+
 RouteKind = Literal["llm", "tool", "mcp", "embedding", "other"]
 
 
@@ -101,6 +103,8 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meter_buffer_bytes: int = 8 << 20
     """Most that the meter keeps or inflates of one answer."""
     max_series: int = 5_000
+    max_accounts: int = 200_000
+    """Sums, ages, series, gates and breakers that policies keep in memory, of each sort; one takes a quarter of a kilobyte."""
 
 
 class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -253,6 +257,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exporters: ExporterSettings = ExporterSettings()
     prices: tuple[PriceRule, ...] = ()
     unpriced: UnpricedSettings = UnpricedSettings()
+    policies: PolicySettings = PolicySettings()
     egress_proxy: str = ""
     """http://HOST:PORT through which upstreams are reached (CONNECT for https)."""
     ca_file: str = ""

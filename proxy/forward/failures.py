@@ -1,5 +1,6 @@
 """How either side of an exchange can fail."""
 
+from proxy.judge.refusals import OwnAnswer
 from proxy.model import ErrorType
 
 
@@ -15,6 +16,16 @@ class RefusedError(Exception):
     """The request does not go upstream; the message tells the agent why."""
 
     error_type = ErrorType.INVALID_REQUEST
+
+
+class BlockedError(RefusedError):
+    """A policy refuses the request."""
+
+    def __init__(self, error_type: ErrorType, message: str, answer: OwnAnswer) -> None:
+        """Keep the row's word for it, and what the agent gets, beside the text."""
+        super().__init__(message)
+        self.error_type = error_type
+        self.answer = answer
 
 
 class BodyMalformedError(RefusedError):

@@ -1,7 +1,7 @@
-"""Answers of our own, in a shape that every provider's SDK reads.
+"""Answers of our own: what is refused before a family is known, or fails here, and what a policy refuses.
 
-One body serves all families: OpenAI's `error.message/type/code/param`, Anthropic's `type: error`, and a top-level
-`message`. The message holds the whole story, since several SDKs show nothing else.
+What lives here: sending them. What does not: their bodies (`judge/shapes.py`: one that serves all families, or a family's own). The message
+holds the whole story, since several SDKs show nothing else.
 """
 
 from collections.abc import Iterable
@@ -10,9 +10,19 @@ from http import HTTPStatus
 import msgspec
 
 from proxy.forward.agent import Agent
+from proxy.judge.refusals import OwnAnswer
+from proxy.judge.shapes import Family, Manner, Told, error_of
 
 _JSON = (b"Content-Type", b"application/json")
 _FINAL_BELOW = 500
+
+
+def give(
+    agent: Agent, answer: OwnAnswer, more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer the agent as a policy's refusal says, with further headers."""
+    reason = HTTPStatus(answer.status).phrase.encode("ascii")
+    agent.answer(answer.status, reason, [*answer.headers, *more], answer.body)
 
 
 def refuse(
@@ -25,17 +35,8 @@ def refuse(
     routes: Iterable[str] = (),
 ) -> int:
     """Answer the agent; gives the status. A 4xx tells SDKs not to try again."""
-    error = {
-        "type": error_type,
-        "code": code,
-        "message": f"tachograph: {message}",
-        "param": None,
-    }
-    body: dict[str, object] = {
-        "type": "error",
-        "error": error,
-        "message": error["message"],
-    }
+    manner = Manner.FINAL if status < _FINAL_BELOW else Manner.BUSY
+    body = error_of(Family.ANY, Told(f"tachograph: {message}", code, manner))
     names = list(routes)
     if names:
         body["routes"] = names

@@ -30,6 +30,10 @@ class BaseUrl:
     """As given; empty or starting with a slash."""
     query: bytes
 
+    def origin(self) -> str:
+        """Give scheme, host and port as one text."""
+        return f"{self.scheme}://{self.authority().decode()}"
+
     def authority(self) -> bytes:
         """Give the Host header: brackets around IPv6, the port where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -52,6 +52,8 @@ class Conversation(msgspec.Struct, frozen=True):
     """Members of `metadata` and `client_metadata` that are text, and session ids by their names."""
     text: str = ""
     """Of a small request without any answer in it: all that was written."""
+    tail: tuple[msgspec.Raw, ...] = ()
+    """The messages from the newest answer on, as they stood on the wire; all of them where there is no answer."""
 
     @property
     def asked(self) -> int:
@@ -59,10 +61,20 @@ class Conversation(msgspec.Struct, frozen=True):
         count = len(self.items)
         return count - 1 if count and self.items[-1].role == "assistant" else count
 
+    def before_tail(self) -> tuple[int, ...]:
+        """Give the hashes of what was said before `tail`."""
+        return tuple(item.full for item in self.items[: _last_answer(self.items)])
+
     @property
     def has_history(self) -> bool:
         """Whether the model has spoken before."""
         return any(item.role == "assistant" for item in self.items[: self.asked])
+
+
+def _last_answer(items: tuple[Item, ...]) -> int:
+    """Give the place of the newest answer; 0 where there is none."""
+    places = range(len(items) - 1, -1, -1)
+    return next((at for at in places if items[at].role == "assistant"), 0)
 
 
 Read = tuple[tuple[Item, ...], str]
@@ -104,8 +116,9 @@ class Conversations:
             yield
         items: list[Item] = []
         system: list[str] = []
+        tail: list[msgspec.Raw] = []
         for held in said.lists():
-            yield from self._read_messages(held, items, system, is_large=is_large)
+            yield from self._read_messages(held, items, system, tail, is_large=is_large)
         for raw in said.systems():
             system.append(system_text(request.value(raw)))
         if is_large:
@@ -120,6 +133,7 @@ class Conversations:
             conversation_id=lenient.text(lenient_get(conversation, "id") or conversation)[:ID_CHARS],
             metadata=_metadata(said),
             text="" if has_history or len(body) > TEXT_BYTES else _text(said),
+            tail=tuple(tail),
         )  # fmt: skip
 
     def _read_messages(
@@ -127,6 +141,7 @@ class Conversations:
         held: list[msgspec.Raw] | msgspec.Raw,
         items: list[Item],
         system: list[str],
+        tail: list[msgspec.Raw],
         *,
         is_large: bool,
     ) -> Generator[None, None, None]:
@@ -152,6 +167,8 @@ class Conversations:
                 else:
                     is_later = True
                     items.append(item)
+                    tail.clear()
+            tail.append(message)
             if said:
                 system.append(said)
 

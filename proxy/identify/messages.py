@@ -13,6 +13,7 @@ import msgspec
 
 from proxy.identify.hashing import utf8
 from proxy.identify.items import Call, Item, answer_item, tool_item, user_item
+from proxy.identify.parts import Parts, Result
 from proxy.meter import lenient
 
 MAX_PARTS = 2000
@@ -42,23 +43,6 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
 
 
-Result = tuple[str, str, Any]
-"""Id of the call, name of the tool, what it gave."""
-
-
-class Parts:
-    """What was found in one message."""
-
-    __slots__ = ("calls", "media", "results", "signatures", "text")
-
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.calls: list[Call] = []
-        self.results: list[Result] = []
-        self.media: list[bytes] = []
-        self.signatures: list[str] = []
-
-
 def items_of(
     message: Any, seed: int, *, is_later: bool = False
 ) -> tuple[tuple[Item, ...], str]:
@@ -84,6 +68,25 @@ def items_of(
         made = answer_item(seed, text, parts.calls, parts.media, parts.signatures)
         return (*found, made) if made else found, ""
     return found + _said(text, parts.media, seed, is_later), ""
+
+
+def parts_of(message: Any) -> Parts:
+    """Give what was found in a message. Never raises."""
+    parts = Parts()
+    if isinstance(message, str):
+        parts.text.append(message)
+    elif isinstance(message, dict):
+        _take_message(message, lenient.text(message.get("role")).lower(), parts)
+    return parts
+
+
+def result_text(body: Any) -> bytes:
+    """Give what a result says as text, or, where it is no text, as it is written."""
+    if isinstance(body, str):
+        return utf8(body.strip())
+    parts = Parts()
+    _take(body, parts)
+    return utf8("\n".join(parts.text).strip()) if parts.text else _written(body)
 
 
 def texts_of(message: Any) -> list[str]:
@@ -140,8 +143,7 @@ def _result(found: Result, seed: int) -> Item:
         return tool_item(seed, call_id, name, (utf8(body.strip()),))
     parts = Parts()
     _take(body, parts)
-    written = utf8("\n".join(parts.text).strip()) if parts.text else _written(body)
-    return tool_item(seed, call_id, name, (written, *parts.media))
+    return tool_item(seed, call_id, name, (result_text(body), *parts.media))
 
 
 def _take_message(message: dict[str, Any], role: str, parts: Parts) -> None:
@@ -208,6 +210,8 @@ def _take_block(block: dict[str, Any], parts: Parts) -> None:
     elif kind == "tool_result":
         call_id = lenient.text(block.get("tool_use_id"))
         parts.results.append((call_id, "", block.get("content")))
+        if block.get("is_error") is True:
+            parts.failed.append(call_id)
     elif isinstance(block.get("text"), str):
         parts.text.append(block["text"])
     elif isinstance(block.get("refusal"), str):
@@ -233,6 +237,8 @@ def _take_unnamed(block: dict[str, Any], parts: Parts) -> None:
         _take_call(call, call.get("args", call.get("input")), parts)
     elif result is not None:
         call_id = result.get("id") or result.get("toolUseId")
+        if result.get("status") == "error":
+            parts.failed.append(lenient.text(call_id))
         body = result.get("response", result.get("content"))
         name = lenient.text(result.get("name"))
         parts.results.append((lenient.text(call_id), name, body))

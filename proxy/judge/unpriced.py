@@ -6,18 +6,19 @@ A request that names no model (its body is no JSON, or too large to be read whol
 can be said of a name that was not read. Neither is a self-hosted model refused, whose price is not unknown but none.
 """
 
+from proxy.judge.verdict import Action, Reason, Verdict
 from proxy.model import Ask, Kind
 
 POLICY = "unpriced"
-REASON = "no_price"
 _BILLED = (Kind.LLM, Kind.EMBEDDING)
 
 
-def refusal(ask: Ask, provider: str, *, is_unknown: bool) -> str:
-    """Say why the request must not go upstream; empty where it may."""
+def verdict(ask: Ask, provider: str, *, is_unknown: bool) -> Verdict | None:
+    """Say that the request must not go upstream; `None` where it may."""
     if not (is_unknown and ask.is_step and ask.model and ask.kind in _BILLED):
-        return ""
-    return (
+        return None
+    message = (
         f"the model {ask.model} of {provider} has no price here, and unpriced.policy is block;"
         " give it rates in prices:, fetch newer prices with `tacho prices update`, or set unpriced.policy to assume"
     )
+    return Verdict(Action.BLOCK, POLICY, Reason.NO_PRICE, message, "request", "", "")

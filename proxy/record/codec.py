@@ -74,6 +74,18 @@ class PartUsage(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: Cost
 
 
+class AskedCall(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool call that the answer asks for."""
+
+    id: str
+    """The provider's, or ours where that names no one call."""
+    tool: str
+    args_hash: int
+    """Keyed, of the arguments in their canonical form."""
+    problem: str = ""
+    """A word of `proxy.judge.call_checks.Problem`."""
+
+
 class Close(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t", tag="c"):
     """All that is known before the terminal event or last byte goes to the agent. Durations are microseconds."""
 
@@ -114,6 +126,7 @@ class Close(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t", tag=
     parts: tuple[PartUsage, ...] = ()
     ctx_window: int | None = None
     altered: tuple[str, ...] = ()
+    calls: tuple[AskedCall, ...] = ()
 
 
 class End(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t", tag="e"):
@@ -164,11 +177,13 @@ class Price(msgspec.Struct, frozen=True, tag_field="t", tag="p"):
     """JSON: the table's own name of the model, and its rates in dollars by unit, with tiers, times and variants."""
 
 
-class Memo(msgspec.Struct, frozen=True, tag_field="t", tag="m"):
+class Memo(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t", tag="m"):
     """What was learned of a run, for the writer's successor alone; no row is made of it."""
 
     said: bytes
     """In the words of `proxy.state`."""
+    about: str = ""
+    """`accounts`: what a call claimed, or what settled it; empty: the run."""
 
 
 Record = Open | Close | End | Event | Price | Memo

@@ -7,6 +7,7 @@ Times given to methods are seconds of one monotonic clock; records carry microse
 admission's, so that a jump of the system clock cannot turn an exchange around.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,7 +21,15 @@ from proxy.model import (
     Usage,
     UsageSource,
 )
-from proxy.record.codec import Close, End, Event, Open, PartUsage, Price
+from proxy.record.codec import (
+    AskedCall,
+    Close,
+    End,
+    Event,
+    Open,
+    PartUsage,
+    Price,
+)
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -35,6 +44,8 @@ class Settlement(msgspec.Struct, frozen=True):
     """What its price versions mean, where that must be written down first."""
     unknown_models: tuple[str, ...] = ()
     """Models without a price, where that is worth an event."""
+    is_shown_again: bool = False
+    """Another exchange had this answer: its tokens and calls stand in that one's row."""
 
 
 @dataclass(slots=True)
@@ -70,7 +81,11 @@ class Exchange:
     ratelimits: RateLimits = field(default_factory=RateLimits)
     verdict: tuple[str, str, str] = ("", "", "")
     """The policy that judged, what it did, and why."""
+    breaker_state: str = ""
+    """The phase in which the call met its upstream's breaker."""
     altered: list[str] = field(default_factory=list)
+    asks: Callable[[Reading], tuple[AskedCall, ...]] = lambda _: ()
+    """Gives the calls that an answer asks for; never raises."""
     closed: Close | None = None
     ended: End | None = None
 
@@ -115,6 +130,8 @@ class Exchange:
             verdict_policy=self.verdict[0],
             verdict_action=self.verdict[1],
             verdict_reason=self.verdict[2],
+            breaker_state=self.breaker_state,
+            calls=() if settlement.is_shown_again else self.asks(reading),
         )
         return self.closed
 

@@ -8,6 +8,23 @@ from typing import Protocol
 
 from proxy.identify.changes import Change
 from proxy.identify.facts import Fact, Run
+from proxy.judge import claims as accounting
+from proxy.judge.claims import Answer, Claim, Owners
+
+
+class Plea(Protocol):
+    """What a call claims while it is admitted, and who hears the answer."""
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """What is claimed of accounts, gates and breakers."""
+
+    @property
+    def now_us(self) -> int:
+        """The steady clock's time, by which accounts go."""
+
+    def hear(self, answer: Answer) -> bool:
+        """Take the answer; say whether the call goes on. Does not raise."""
 
 
 class State(Protocol):
@@ -27,7 +44,13 @@ class State(Protocol):
         """Give what is known under these keys; one round trip. `None` where nobody can be asked now."""
 
     async def admit(
-        self, run: Run, changes: Sequence[Change], *, is_step: bool, step_id: str = ""
+        self,
+        run: Run,
+        changes: Sequence[Change],
+        *,
+        is_step: bool,
+        step_id: str = "",
+        plea: Plea | None = None,
     ) -> Run | None:
         """Remember a call that begins, and give its run as it now is; one round trip.
 
@@ -37,7 +60,21 @@ class State(Protocol):
 
         With the call's own `step_id`, it is first seen whether another one went on from the same call, or made the same retry, since
         this one looked: then the answer is `None`, nothing is kept, and who asks looks and decides again. Without, it is taken as it is.
+
+        Where there is a plea, its claims are judged for the run as it then is, and the plea hears the answer. If the call does not go on,
+        it is not remembered and counts no step. A plea that has heard nothing is still to be made by `claim`.
         """
+
+    async def claim(
+        self, claims: Sequence[Claim], owners: Owners, now_us: int
+    ) -> Answer | None:
+        """Judge the claims of a call that is not admitted to a run; `None` where nobody can be asked now."""
+
+    def tell(self, changes: Sequence[accounting.Change], now_us: int) -> None:
+        """Take in what followed from calls; never waits."""
+
+    def sweep(self, now_us: int) -> None:
+        """Forget some of the accounts that have expired; to be called again and again."""
 
     def note(
         self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int

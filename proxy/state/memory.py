@@ -23,7 +23,11 @@ from proxy.identify.facts import (
     with_session,
     with_waits,
 )
+from proxy.judge.claims import Turned
+from proxy.state import Plea
 from proxy.state.common import Common
+from proxy.state.joining import joined, numbered, owners_of
+from proxy.state.own_accounts import MAX_ACCOUNTS, OwnAccounts
 from proxy.state.strays import Past, Strays
 from proxy.state.totals import Place
 
@@ -44,7 +48,7 @@ class Live:
         self.shelves: tuple[list[int], ...] = tuple([] for _ in Shelf)
 
 
-class MemoryState:
+class MemoryState(OwnAccounts):
     """See `State`."""
 
     def __init__(
@@ -52,12 +56,15 @@ class MemoryState:
         max_runs: int,
         idle_us: int,
         ended: Callable[[Run], None] = lambda run: None,
+        max_accounts: int = MAX_ACCOUNTS,
+        turned: Callable[[Turned], None] = lambda turned: None,
     ) -> None:
         """Forget runs that were idle for `idle_us`, and the longest idle beyond `max_runs`; `ended` is told of each.
 
         Of the newest runs that have ended, what they were is kept (`past`): one that comes back under its name goes on where it was, and
-        `has_ended` says so when it ends again.
+        `has_ended` says so when it ends again. Of accounts there are `max_accounts` of each sort; `turned` is told of breakers.
         """
+        super().__init__(max_accounts, turned)
         self._max_runs = max_runs
         self._idle_us = idle_us
         self._ended = ended
@@ -95,15 +102,23 @@ class MemoryState:
         return found
 
     async def admit(
-        self, run: Run, changes: Sequence[Change], *, is_step: bool, step_id: str = ""
-    ) -> Run:
+        self, run: Run, changes: Sequence[Change], *, is_step: bool, step_id: str = "", plea: Plea | None = None
+    ) -> Run:  # fmt: skip
         """See `State`. Nobody can have come first where nothing waits between looking and this."""
         self.expire(run.seen_us)
+        if plea is not None:
+            would_be = self._would_be(run)
+            owners = owners_of(run.tenant, would_be.run_id, would_be.root_run_id, would_be.session_id)  # fmt: skip
+            answer = self._claim(plea.claims, owners, plea.now_us)
+            if not plea.hear(answer):
+                # Who goes on asking keeps the run alive: a new one would have a new allowance.
+                self.note(run.tenant, run.run_id, (), run.seen_us)
+                return would_be
         live = self._live(run)
         if is_step:
             step_seq = live.run.step_seq + 1
             live.run = msgspec.structs.replace(live.run, step_seq=step_seq)
-            changes = [_numbered(each, run.run_id, step_seq) for each in changes]
+            changes = [numbered(each, run.run_id, step_seq) for each in changes]
         self._apply(live, changes)
         return live.run
 
@@ -137,7 +152,7 @@ class MemoryState:
 
     def losses(self) -> Mapping[str, int]:
         """See `State`."""
-        return {"state_evicted": self.evicted, "state_evicted_shared": self.common.evicted, "state_evicted_strays": self.strays.evicted}  # fmt: skip
+        return {"state_evicted": self.evicted, "state_evicted_shared": self.common.evicted, "state_evicted_strays": self.strays.evicted, "state_evicted_accounts": self.accounts.books.evicted}  # fmt: skip
 
     def observe(self, run: Run, changes: Sequence[Change]) -> None:
         """Take over what another life of this worker remembered; `run.step_seq` is its number then. Idempotent."""
@@ -196,20 +211,23 @@ class MemoryState:
         place = (run.tenant, run.run_id)
         live = self._runs.get(place)
         if live is None:
-            live = self._runs[place] = Live(self._begun(place, run))
+            live = self._runs[place] = Live(self._would_be(run))
+            self.past.take(place)
             if len(self._runs) > self._max_runs:
                 self.evicted += 1
                 self._forget(next(iter(self._runs)))
             return live
-        live.run = _joined(live.run, run)
+        live.run = joined(live.run, run)
         self._touch(live, run.seen_us)
         return live
 
-    def _begun(self, place: Place, run: Run) -> Run:
-        past = self.past.take(place)
-        if past is not None:
-            seen_us = max(past.seen_us, run.seen_us)
-            return msgspec.structs.replace(_joined(past, run), seen_us=seen_us)
+    def _would_be(self, run: Run) -> Run:
+        place = (run.tenant, run.run_id)
+        live = self._runs.get(place)
+        known = self.past.get(place) if live is None else live.run
+        if known is not None:
+            seen_us = max(known.seen_us, run.seen_us)
+            return msgspec.structs.replace(joined(known, run), seen_us=seen_us)
         parent = self._runs.get((run.tenant, run.parent_run_id))
         root = parent.run.root_run_id if parent else run.root_run_id
         return msgspec.structs.replace(run, root_run_id=root, step_seq=0)
@@ -278,21 +296,3 @@ class MemoryState:
         kept.append(where)
         if len(kept) > ROOM[shelf]:
             self._drop(kept.pop(0), live.run.run_id)
-
-
-def _joined(known: Run, run: Run) -> Run:
-    """Add to a run what is new of it."""
-    return msgspec.structs.replace(
-        known,
-        turn_seq=max(known.turn_seq, run.turn_seq),
-        agent=known.agent or run.agent,
-        session_id=known.session_id or run.session_id,
-    )
-
-
-def _numbered(change: Change, run_id: str, step_seq: int) -> Change:
-    """Write a step's number into its call."""
-    if isinstance(change, Push) and change.asked.run_id == run_id and not change.asked.step_seq:  # fmt: skip
-        asked = msgspec.structs.replace(change.asked, step_seq=step_seq)
-        return Push(change.key, change.shelf, asked)
-    return change

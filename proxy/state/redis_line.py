@@ -8,17 +8,17 @@ nobody takes, so that no other one gets it (redis-py #2624 and #2665, CVE-2023-2
 """
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from proxy.state.circuit import Circuit
+from proxy.state.redis_asked import Asked, Counts, Script, Taker
 from proxy.state.redis_place import Connection
 
 A_BATCH = 200
@@ -32,14 +32,6 @@ class Unavailable(Exception):  # noqa: N818 - a state, no mistake
     """Redis did not answer, or not in time, or is not asked for the moment."""
 
 
-class Script:
-    """A script, and the hash by which Redis knows it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long, and how much, is waited for."""
@@ -51,42 +43,6 @@ class Patience:
     """A connection on which nothing was answered for so long is given up."""
     pending: int = 10_000
     """So many questions and notes wait at most."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What Redis cost. Monotone."""
-
-    late: int = 0
-    """Answers that came too late."""
-    refused: int = 0
-    """Questions that were not asked: no connection, a pause, or too many waiting."""
-    failed: int = 0
-    """Questions that were lost with a connection, or answered with an error."""
-    dropped: int = 0
-    """Notes that were lost."""
-    connects: int = 0
-
-
-class _Asked:
-    __slots__ = ("args", "deadline", "future", "is_excused", "script", "sends_text", "since")  # fmt: skip
-
-    def __init__(self, script: Script, args: Sequence[bytes]) -> None:
-        self.script = script
-        self.args = args
-        self.future: asyncio.Future[Any] | None = None
-        self.sends_text = False
-        self.is_excused = False
-        self.since = 0.0
-        self.deadline = 0.0
-
-    def command(self) -> tuple[Any, ...]:
-        if self.sends_text:
-            return ("EVAL", self.script.text, 0, *self.args)
-        return ("EVALSHA", self.script.sha, 0, *self.args)
-
-    def is_moot(self) -> bool:
-        return self.future is not None and self.future.done()
 
 
 class Line:
@@ -106,13 +62,15 @@ class Line:
         self._scripts = scripts
         self._place = place
         self._patience = patience or Patience()
-        self._queue: deque[_Asked] = deque()
-        self._sent: deque[_Asked] = deque()
+        self._queue: deque[Asked] = deque()
+        self._sent: deque[Asked] = deque()
         self._filled = asyncio.Event()
         self._stalled = asyncio.Event()
         self._connected = asyncio.Event()
         self._slow_told_at = -SLOW_LOG_SECONDS
         self.counts = Counts()
+        self.greeters: list[Callable[[], None]] = []
+        """Called on each connection, before anybody may ask; what they tell goes out behind what was told before."""
 
     def __repr__(self) -> str:
         """Say where, and no secrets."""
@@ -140,14 +98,18 @@ class Line:
         return True
 
     async def ask(
-        self, script: Script, args: Sequence[bytes], seconds: float = 0.0
+        self,
+        script: Script,
+        args: Sequence[bytes],
+        seconds: float = 0.0,
+        taken: Taker | None = None,
     ) -> Any:
-        """Give the script's reply; raise `Unavailable` where there is none in time."""
+        """Give the script's reply; raise `Unavailable` where there is none in time. One that comes later goes to `taken`."""
         is_full = len(self._queue) + len(self._sent) >= self._patience.pending
         if not self.is_connected or is_full or not self._circuit.allows():
             self.counts.refused += 1
             raise Unavailable
-        asked = _Asked(script, args)
+        asked = Asked(script, args, taken)
         loop = asyncio.get_running_loop()
         asked.future = loop.create_future()
         asked.deadline = loop.time() + (seconds or self._patience.wait_seconds)
@@ -155,22 +117,33 @@ class Line:
         timer = loop.call_at(asked.deadline, self._late, asked)
         try:
             return await asked.future
+        except asyncio.CancelledError:
+            asked.left()
+            raise
         finally:
             timer.cancel()
 
-    def tell(self, script: Script, args: Sequence[bytes]) -> None:
-        """Send something to which nobody waits for a reply."""
+    def tell(
+        self,
+        script: Script,
+        args: Sequence[bytes],
+        taken: Taker | None = None,
+        again: Sequence[bytes] | None = None,
+    ) -> None:
+        """Send something to which nobody waits for a reply. `again` is sent where the connection breaks before it."""
         if len(self._queue) + len(self._sent) >= self._patience.pending:
             self.counts.dropped += 1
             return
-        self._put(_Asked(script, args))
+        asked = Asked(script, args, taken)
+        asked.again = again
+        self._put(asked)
 
-    def _put(self, asked: _Asked) -> None:
+    def _put(self, asked: Asked) -> None:
         asked.since = time.monotonic()
         self._queue.append(asked)
         self._filled.set()
 
-    def _late(self, asked: _Asked) -> None:
+    def _late(self, asked: Asked) -> None:
         """Stop waiting; but where it was this process that stood still, see first what has come meanwhile."""
         future = asked.future
         if future is None or future.done():
@@ -223,6 +196,8 @@ class Line:
                 await connection.read_response(disable_decoding=True)
         self._stalled.clear()
         self._circuit.worked()
+        for greet in self.greeters:
+            greet()
         self._connected.set()
         self.counts.connects += 1
         _logger.info("redis_connected", extra={"detail": {"at": self._place}})
@@ -235,7 +210,7 @@ class Line:
         """Send all that was asked in one turn of the event loop at once."""
         connection = self._connection
         while True:
-            batch: list[_Asked] = []
+            batch: list[Asked] = []
             while self._queue and len(batch) < A_BATCH:
                 asked = self._queue.popleft()
                 if not asked.is_moot():
@@ -265,9 +240,7 @@ class Line:
                 self._lost(sent.popleft())
                 self._circuit.failed()
                 continue
-            asked = sent.popleft()
-            if asked.future is not None and not asked.future.done():
-                asked.future.set_result(reply)
+            if sent.popleft().answered(reply):
                 self._circuit.worked()
 
     async def _watch(self) -> None:
@@ -276,9 +249,14 @@ class Line:
 
     def _lose(self) -> None:
         """Give up what waits for an answer that cannot come; notes that were not sent wait for the next connection."""
-        while self._sent:
-            self._lost(self._sent.popleft())
         kept = []
+        while self._sent:
+            asked = self._sent.popleft()
+            if asked.again is not None:
+                asked.args = asked.again
+                kept.append(asked)
+            else:
+                self._lost(asked)
         for asked in self._queue:
             if asked.future is None:
                 kept.append(asked)
@@ -286,7 +264,7 @@ class Line:
                 self._lost(asked)
         self._queue = deque(kept)
 
-    def _lost(self, asked: _Asked) -> None:
+    def _lost(self, asked: Asked) -> None:
         if asked.future is None:
             self.counts.dropped += 1
         elif not asked.future.done():

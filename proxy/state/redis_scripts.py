@@ -1,13 +1,13 @@
 """What runs inside Redis, so that replicas do not come between each other's reading and writing.
 
-What lives here: the scripts, in Lua. What does not: how their arguments are written and their replies read (`redis_values.py`), sending
-them (`redis_line.py`).
+What lives here: the scripts of runs and facts, in Lua. What does not: the one that admits a call (`redis_admission.py`), how their
+arguments are written and their replies read (`redis_values.py`), sending them (`redis_line.py`).
 
 A script makes the names of its keys itself: Redis Cluster, which must be told them, is not supported. All begin with ARGV[1]:
 - `f:` + key: a fact, a hash. Every value begins with a letter: `a` call, `l` link, `o` the run that owns the link, `x` mark of an ambiguous
   one, `w` run that waits, `c` mark of a crowded list, `s` session. A call's field is its run and its step, so that a run's share can be
   taken out.
-- `r:` + run: what is known of a run, a hash. `k:` + run + shelf: its facts, the oldest first, a list.
+- `r:` + run: what is known of a run, a hash, with the names under which accounts belong to its root and its session. `k:` + run + shelf: its facts, the oldest first, a list.
 - `p:` + run: what a run was that has ended, a hash: one that comes back goes on where it was.
 - `seen`: all runs by the time when they were last seen, a sorted set.
 
@@ -34,7 +34,7 @@ return found
 """
 """ARGV: prefix, keys of 8 bytes each. Reply: place, values, place, values …"""
 
-_BOUNDS = f"""
+BOUNDS = f"""
 local ROOM = {{{", ".join(str(ROOM[shelf]) for shelf in Shelf)}}}
 local MAX_RECENT, MAX_WAITING, WINDOW_US = {MAX_RECENT}, {MAX_WAITING}, {WINDOW_US}
 local WAITING_SECONDS, SESSION_SECONDS = {2 * WINDOW_US // 1_000_000}, {2 * GAP_US // 1_000_000}
@@ -51,7 +51,7 @@ local function drop(fact, run)
 end
 """
 
-_APPLY = (
+APPLYING = (
     _FORGET
     + """
 local ttl, lives = ARGV[2], {}
@@ -170,58 +170,8 @@ end
 """
 )
 
-_ADMIT = (
-    _APPLY
-    + """
-local run, parent, now, turn = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local key = prefix .. 'r:' .. run
-
--- 1. Nothing is written before all that may speak against it is read. The claims of policies go here: their keys and limits as further
--- arguments before the changes, each read and judged; where one is refused, return its number.
-if ARGV[8] ~= '' then
-  for at = FIRST, #ARGV do
-    if sub(ARGV[at], 1, 1) == 'p' then
-      local new = parsed(ARGV[at])
-      local known = call('HGET', new.fact, new.run .. new.step)
-      if known and new.step == ARGV[8] then
-        if sub(known, 10, 13) >= new.attempt then return false end
-      elseif known and new.continued_by ~= '' then
-        local by = sub(known, 33, 32 + tonumber(sub(known, 30, 32)))
-        if by ~= '' and by ~= new.continued_by then return false end
-      end
-    end
-  end
-end
-
--- 2. The run. (Claims that hold are added up here.)
-local past = prefix .. 'p:' .. run
-if not is_live(run) and call('EXISTS', past) == 1 then
-  call('RENAME', past, key)
-  lives[run] = true
-end
-if is_live(run) then
-  local known = call('HMGET', key, 'turn', 'session', 'agent')
-  if turn > known[1] then call('HSET', key, 'turn', turn) end
-  if known[2] == '' then call('HSET', key, 'session', ARGV[13]) end
-  if known[3] == '' then call('HSET', key, 'agent', ARGV[14]) end
-else
-  local root = parent ~= '' and call('HGET', prefix .. 'r:' .. parent, 'root')
-  call('HSET', key, 'tenant', ARGV[9], 'run', ARGV[10], 'root', root or ARGV[11], 'parent', ARGV[12], 'session', ARGV[13],
-       'agent', ARGV[14], 'source', ARGV[15], 'turn', turn, 'step', 0, 'began', ARGV[16], 'seen', now)
-  lives[run] = true
-end
-local number = '00000000'
-if ARGV[7] == '1' then number = string.format('%08d', call('HINCRBY', key, 'step', 1)) end
-touch(run, now)
-
--- 3. The facts.
-apply(FIRST, run, number)
-return call('HGETALL', key)
-"""
-)
-
 _NOTE = (
-    _APPLY
+    APPLYING
     + """
 local run = ARGV[3]
 if not is_live(run) then return 0 end
@@ -291,9 +241,5 @@ return found
 """ARGV: prefix, the time since which a live run was seen, how many may live, how many to give at most, the time
 after which none can have been seen, now. Reply: the runs' hashes."""
 
-ADMIT = "local FIRST = 17\n" + _BOUNDS + _ADMIT
-"""ARGV: prefix, seconds to live, run, parent, now, turn, is a step, own step or nothing (then nobody can have come first), tenant,
-run's id, root, parent's id, session, agent, source, began; changes. Reply: the run's hash, or nil where another call came first."""
-
-NOTE = "local FIRST = 11\n" + _BOUNDS + _NOTE
+NOTE = "local FIRST = 11\n" + BOUNDS + _NOTE
 """ARGV: prefix, seconds to live, run, now, attempts, retries, pico-dollars, tokens, inferred, reported; changes. Reply: whether the run lives."""

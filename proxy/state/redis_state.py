@@ -10,27 +10,37 @@ what is left over then, or belongs to no one run, expires by itself.
 import asyncio
 import random
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from msgspec import structs
 
 from proxy.identify.changes import Change
 from proxy.identify.facts import Fact, Run
-from proxy.state import redis_place, redis_scripts
+from proxy.judge import claims as accounting
+from proxy.judge.claims import Answer, Claim, Owners, Turned
+from proxy.state import Plea, redis_claims, redis_place, redis_scripts
 from proxy.state.circuit import Circuit, Pauses
-from proxy.state.redis_line import Line, Patience, Script, Unavailable
+from proxy.state.redis_admission import ADMIT as ADMITTING
+from proxy.state.redis_admission import (
+    arguments,
+    decided,
+    failed,
+    is_admitted,
+    owners_in,
+)
+from proxy.state.redis_asked import Kept, Script, losses
+from proxy.state.redis_line import Line, Patience, Unavailable
+from proxy.state.redis_seen import Seen
 from proxy.state.redis_values import (
     Names,
-    admission,
     calls_of,
     facts_of,
     run_of,
     spent_of,
     time_of,
     totals_of,
-    turn_of,
     written,
 )
 from proxy.state.totals import NOTHING, Place, Totals
@@ -45,30 +55,8 @@ TOUCHES = 4
 """So many times in the span after which it would end a run with a call under way is said to live."""
 MAX_SECONDS = 10**9
 
-LOOK, ADMIT, NOTE, OWN, CLAIM = SCRIPTS = tuple(
-    Script(text)
-    for text in (
-        redis_scripts.LOOK,
-        redis_scripts.ADMIT,
-        redis_scripts.NOTE,
-        redis_scripts.OWN,
-        redis_scripts.CLAIM,
-    )
-)
-
-
-@dataclass(slots=True)
-class Kept:
-    """What happened beside what `Line.counts` counts. Monotone."""
-
-    unknown: int = 0
-    """Calls that were identified without what is remembered."""
-    uncounted: int = 0
-    """Calls that were admitted without being remembered."""
-    raced: int = 0
-    """Calls that found another one to have gone on from the same one."""
-    unwritable: int = 0
-    """Calls and answers that could not be written as bytes, and runs that another version wrote."""
+_TEXTS = (redis_scripts.LOOK, ADMITTING, redis_scripts.NOTE, redis_scripts.OWN, redis_scripts.CLAIM)  # fmt: skip
+LOOK, ADMIT, NOTE, OWN, CLAIM = SCRIPTS = tuple(Script(text) for text in _TEXTS)
 
 
 class RedisState:
@@ -81,10 +69,11 @@ class RedisState:
         max_runs: int,
         idle_us: int,
         ended: Callable[[Run, Totals], None] = lambda run, totals: None,
+        turned: Callable[[Turned], None] = lambda turned: None,
     ) -> None:
         """Let runs end that were idle for `idle_us`, and the longest idle beyond `max_runs`; all replicas have the same `seed`.
 
-        `ended` is told of each end that this replica is given.
+        `ended` is told of each end that this replica is given, `turned` of each breaker that it turns.
         """
         self._names = Names(seed)
         self._max_runs = max_runs
@@ -93,10 +82,11 @@ class RedisState:
         # Twice, so that a run's end is handed out before its keys go; and a day for when nobody is there to take it.
         seconds = min(2 * idle_us // 1_000_000 + 86_400, MAX_SECONDS)
         self._head = [self._names.prefix, b"%d" % seconds]
-        self._seen: OrderedDict[Place, tuple[Run, Totals]] = OrderedDict()
+        self._seen = Seen(max_runs)
         self._running: asyncio.Task[None] | None = None
         self.line = line
         self.kept = Kept()
+        self.claims = redis_claims.Claims(seed, self._names.prefix, line, self.kept, turned)  # fmt: skip
 
     def __repr__(self) -> str:
         """Say where, and no secrets."""
@@ -136,36 +126,65 @@ class RedisState:
             return None
 
     async def admit(
-        self, run: Run, changes: Sequence[Change], *, is_step: bool, step_id: str = ""
-    ) -> Run | None:
-        """See `State`."""
+        self, run: Run, changes: Sequence[Change], *, is_step: bool, step_id: str = "", plea: Plea | None = None
+    ) -> Run | None:  # fmt: skip
+        """See `State`. Of a plea that says no to what was admitted, the call stays in its run, as one that failed."""
+        claims, now_us = ((), 0) if plea is None else (plea.claims, plea.now_us)
+        late = partial(self._late, run, claims, now_us) if claims else None
         try:
-            args = [*self._admission(run, is_step, step_id), *written(changes, run.tenant, self._names)]  # fmt: skip
-            reply = await self.line.ask(ADMIT, args)
-            if reply is not None:
-                return self._saw(run_of(reply), totals_of(reply))
+            args = [*self._head, *arguments(run, self._names, is_step, step_id)]
+            args += self.claims.written(claims, owners_in(run), now_us)
+            args += written(changes, run.tenant, self._names)
+            reply = await self.line.ask(ADMIT, args, taken=late)
         except Unavailable:
             self.kept.uncounted += 1
             return run
-        except (ValueError, OverflowError, KeyError):
-            # Half a surrogate pair, a number too large, a run that another version wrote.
+        except (ValueError, OverflowError):
+            # Half a surrogate pair, a number too large.
             self.kept.unwritable += 1
             return run
-        self.kept.raced += 1
-        return None
+        if reply is None:
+            self.kept.raced += 1
+            return None
+        known, totals = self._known(run, reply)
+        if plea is not None and not self._is_heard(plea, known, reply):
+            if is_admitted(reply):
+                self.note(run.tenant, run.run_id, failed(changes, known), run.seen_us)  # fmt: skip
+            return known
+        return known if totals is None else self._seen.saw(known, totals)
 
-    def _admission(self, run: Run, is_step: bool, step_id: str) -> list[bytes]:
-        names, tenant = self._names, run.tenant
-        return [
-            *self._head,
-            names.run(tenant, run.run_id),
-            names.run(tenant, run.parent_run_id),
-            time_of(run.seen_us),
-            turn_of(run),
-            b"%d" % is_step,
-            step_id.encode(),
-            *admission(run),
-        ]
+    def _known(self, run: Run, reply: Sequence[Any]) -> tuple[Run, Totals | None]:
+        """Read a call's run, and what it has come to where it is remembered."""
+        try:
+            known = decided(run, reply)
+            return known, totals_of(reply[1]) if is_admitted(reply) else None
+        except (ValueError, KeyError):
+            # A run that another version wrote; what was claimed is held all the same.
+            self.kept.unwritable += 1
+            return run, None
+
+    def _is_heard(self, plea: Plea, run: Run, reply: Sequence[Any]) -> bool:
+        """Have a plea hear its answer; say whether its call goes on."""
+        return plea.hear(self.claims.answered(reply[0], plea.claims, owners_in(run)))
+
+    def _late(self, run: Run, claims: Sequence[Claim], now_us: int, reply: Any) -> None:
+        """See that a call holds nothing whose admission was waited for in vain."""
+        if reply is not None:
+            run, _ = self._known(run, reply)
+            self.claims.late(claims, owners_in(run), now_us, reply[0])
+
+    async def claim(
+        self, claims: Sequence[Claim], owners: Owners, now_us: int
+    ) -> Answer | None:
+        """See `State`."""
+        return await self.claims.claim(claims, owners, now_us)
+
+    def tell(self, changes: Sequence[accounting.Change], now_us: int) -> None:
+        """See `State`. What is told in one turn of the event loop is sent at once."""
+        self.claims.tell(changes, now_us)
+
+    def sweep(self, now_us: int) -> None:
+        """See `State`: in Redis, accounts expire by themselves."""
 
     def note(
         self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int
@@ -173,23 +192,25 @@ class RedisState:
         """See `State`. What is sent in one turn of the event loop is sent at once; calls of no run are not shared."""
         if not run_id:
             return
-        run, totals = self._seen.get((tenant, run_id), (None, NOTHING))
+        run, totals = self._seen.get((tenant, run_id))
         if run is not None:
             if not changes and now_us - run.seen_us < self._idle_us // TOUCHES:
                 return
-            self._saw(structs.replace(run, seen_us=max(now_us, run.seen_us)), totals)
+            self._seen.saw(
+                structs.replace(run, seen_us=max(now_us, run.seen_us)), totals
+            )
         self._tell((tenant, run_id), changes, NOTHING, now_us)
 
     def add(self, place: Place, spent: Totals, now_us: int) -> None:
         """See `Purse`."""
-        run, totals = self._seen.get(place, (None, NOTHING))
+        run, totals = self._seen.get(place)
         if run is not None:
-            self._saw(run, totals + spent)
+            self._seen.saw(run, totals + spent)
         self._tell(place, (), spent, now_us)
 
     def known(self, place: Place) -> Totals:
         """See `Purse`."""
-        return self._seen.get(place, (None, NOTHING))[1]
+        return self._seen.get(place)[1]
 
     def _tell(
         self, place: Place, changes: Sequence[Change], spent: Totals, now_us: int
@@ -202,15 +223,6 @@ class RedisState:
             return
         self.line.tell(NOTE, args)
 
-    def _saw(self, run: Run, totals: Totals) -> Run:
-        """Remember a run that passed here, for those who ask how large the ones that live are."""
-        place = (run.tenant, run.run_id)
-        self._seen[place] = (run, totals)
-        self._seen.move_to_end(place)
-        if len(self._seen) > self._max_runs:
-            self._seen.popitem(last=False)
-        return run
-
     async def forsake(self, tenant: str, run_id: str, step_id: str) -> None:
         """See `State`."""
         names = self._names
@@ -219,18 +231,19 @@ class RedisState:
             reply = await self.line.ask(OWN, args, PATIENT_SECONDS)
         except Unavailable:
             return
-        failed: list[Change] = [
+        died: list[Change] = [
             structs.replace(each, asked=structs.replace(each.asked, state="failed"))
             for each in calls_of(reply)
             if each.asked.state == "open"
         ]
-        if failed:
-            self._tell((tenant, run_id), failed, NOTHING, 0)
+        if died:
+            self._tell((tenant, run_id), died, NOTHING, 0)
 
     async def expired(self, now_us: int) -> None:
-        """See `State`. At most once: a claim whose answer is lost with the connection is lost."""
+        """See `State`. At most once: a claim whose answer is lost with the connection is lost. It is said, too, that this worker lives."""
         before = now_us - self._idle_us
-        self._forget(before)
+        self._seen.forget(before)
+        await self.claims.beat(now_us)
         args = [self._names.prefix, b"%d" % before, b"%d" % self._max_runs, b"%d" % A_CLAIM,
                 b"%d" % (now_us + self._idle_us), time_of(now_us)]  # fmt: skip
         taken = A_CLAIM
@@ -249,32 +262,20 @@ class RedisState:
         except (ValueError, KeyError):
             self.kept.unwritable += 1
             return
-        self._seen.pop((run.tenant, run.run_id), None)
+        self._seen.end((run.tenant, run.run_id))
         self._ended(run, totals)
-
-    def _forget(self, before_us: int) -> None:
-        while self._seen:
-            place, (run, _) = next(iter(self._seen.items()))
-            if run.seen_us > before_us:
-                return
-            del self._seen[place]
 
     def runs(self) -> Iterator[Run]:
         """See `State`: the runs whose calls passed here."""
-        return (run for run, _ in self._seen.values())
+        return self._seen.runs()
 
     def losses(self) -> Mapping[str, int]:
         """See `State`."""
-        kept = self.kept
-        return {
-            "state_unknown": kept.unknown,
-            "state_uncounted": kept.uncounted,
-            "state_unwritable": kept.unwritable,
-            "state_note": self.line.counts.dropped,
-        }
+        return losses(self.kept, self.line.counts)
 
     async def drained(self, seconds: float) -> bool:
         """Wait until all that was told before has been taken; say whether it was."""
+        self.claims.flush()
         try:
             await self.line.ask(LOOK, [self._names.prefix, b""], seconds)
         except Unavailable:
@@ -290,8 +291,10 @@ def redis_state(
     ended: Callable[[Run, Totals], None],
     patience: Patience | None = None,
     pauses: Pauses | None = None,
+    turned: Callable[[Turned], None] = lambda turned: None,
 ) -> RedisState:
     """Wire a keeper."""
     circuit = Circuit(pauses or Pauses(), time.monotonic, random.random)
-    line = Line(place.connection(), circuit, SCRIPTS, place.name, patience)
-    return RedisState(seed, line, max_runs, idle_us, ended)
+    scripts = (*SCRIPTS, *redis_claims.SCRIPTS)
+    line = Line(place.connection(), circuit, scripts, place.name, patience)
+    return RedisState(seed, line, max_runs, idle_us, ended, turned)

@@ -73,6 +73,10 @@ class Past:
         """Give a run that comes back."""
         return self._runs.pop(place, None)
 
+    def get(self, place: Place) -> Run | None:
+        """Give what a run was, which stays past."""
+        return self._runs.get(place)
+
     def all(self) -> list[Run]:
         """Give them, the longest past first."""
         return list(self._runs.values())

@@ -59,6 +59,8 @@ class ExchangeMeters:
         self._spool_bytes = registry.gauge(specs.SPOOL_BYTES)
         self._dropped = registry.counter(specs.DROPPED)
         self._ratelimit = registry.gauge(specs.RATELIMIT)
+        self._verdicts = registry.counter(specs.VERDICTS)
+        self._breaker_state = registry.gauge(specs.BREAKER_STATE)
         self._events = registry.counter(specs.EVENTS)
         self._reload = registry.gauge(specs.CONFIG_RELOAD)
         self._client_tokens = registry.histogram(specs.GEN_AI_TOKENS)
@@ -97,6 +99,14 @@ class ExchangeMeters:
     def event(self, event: Event) -> None:
         """Count one event."""
         self._events.add((*self.who(event.tenant, event.agent), event.type))
+
+    def verdict(self, opened: Open, policy: str, action: str) -> None:
+        """Count what a policy said of a call."""
+        self._verdicts.add((*self.who(opened.tenant, opened.agent), policy, action))
+
+    def note_breaker(self, route: str, model: str, state: int) -> None:
+        """Say in which phase a breaker is."""
+        self._breaker_state.set((route, self._model(model)), state)
 
     def note_loop_lag(self, lag_us: int) -> None:
         """Observe by how much the event loop was late."""

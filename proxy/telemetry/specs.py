@@ -125,6 +125,19 @@ RATELIMIT = Spec(
     combine="min",
 )
 EVENTS = Spec("tacho_events_total", "Events.", (*_WHO, "type"), _OPEN)
+VERDICTS = Spec(
+    "tacho_verdicts_total",
+    "What policies said of calls; warnings count once a run and threshold.",
+    (*_WHO, "policy", "action"),
+    _OPEN,
+)
+BREAKER_STATE = Spec(
+    "tacho_breaker_state",
+    "0: closed, 1: open, 2: half open.",
+    ("route", "model"),
+    _OPEN,
+    combine="max",
+)
 RUNS = Spec(
     "tacho_runs_total",
     "Runs that have ended.",

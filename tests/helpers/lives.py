@@ -22,6 +22,7 @@ from proxy.state.memo import replay, written
 from proxy.state.memory import MemoryState
 from proxy.telemetry import ExchangeMeters, Registry, RunMeters
 from tests.helpers.counted import Counts, counted
+from tests.helpers.governed import make_governor
 from tests.helpers.pipelines import make_spool
 from tests.helpers.spooled import make_close, make_end, make_open
 
@@ -37,7 +38,13 @@ class Life:
         self.runs = MemoryState(1000, 10**12, self.book.ended)
         self.prompts = Prompts()
         self.memory = Memory(
-            self.registry, self.meters, self.billed, self.runs, self.book, self.prompts
+            self.registry,
+            self.meters,
+            self.billed,
+            self.runs,
+            self.book,
+            self.prompts,
+            make_governor(self.runs),
         )
         self.pending: dict[str, tuple[Open, Close | None]] = {}
 

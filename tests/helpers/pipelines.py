@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proxy.admission import Identifier, Installation
+from proxy.admission import Identifier
+from proxy.arriving import Installation
+from proxy.asked import Asking
 from proxy.config import Keys, Settings, ensure_data_dir
 from proxy.desk import Desk
 from proxy.forward.connect import Connector
@@ -83,9 +85,11 @@ def make_desk(spool: SpoolWriter, told: Told, **changes: Any) -> Desk:
     parts: dict[str, Any] = {
         "spool": spool,
         "settler": make_settler(),
+        "asking": Asking(INSTALLATION.seed, fault, lambda *_: None),
         "applied": lambda *ended: told.applied.append(ended),
         "under_way": count,
         "noted": told.notes.append,
+        "judged": lambda *_: None,
         "fault": fault,
         "new_id": lambda: uuid.uuid4().hex,
         "meter_buffer_bytes": 1 << 20,

@@ -3,15 +3,18 @@
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fakeredis import TcpFakeServer
 
 from proxy.identify.facts import Run
+from proxy.judge.claims import Answer, Claim
 from proxy.state import State
 from proxy.state.circuit import Pauses
+from proxy.state.redis_asked import Script
 from proxy.state.redis_line import Patience
 from proxy.state.redis_place import place_of
 from proxy.state.redis_state import RedisState, redis_state
@@ -22,6 +25,18 @@ PATIENCE_SECONDS = 10.0
 SOON = Pauses(0.02, 0.05)
 LONG = Patience(wait_seconds=5.0)
 """For tests that are not about time: the machine may be busy."""
+
+RUN_OUT = Script("""
+local found = redis.call('KEYS', ARGV[1] .. 'l:*')
+for _, each in ipairs(found) do redis.call('DEL', each) end
+return #found
+""")
+USED = Script("return redis.call('HMGET', ARGV[1], 'v', 'w')")
+EXPIRING = Script("""
+local found = {}
+for _, each in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do found[#found + 1] = {each, redis.call('TTL', each)} end
+return found
+""")
 
 
 class RedisServer:
@@ -81,6 +96,7 @@ async def joined(url: str, max_runs: int = 100_000, idle_us: int = DAY_US, patie
                  ended: Callable[[Run, Totals], None] = lambda run, totals: None) -> AsyncIterator[RedisState]:  # fmt: skip
     """Give one replica's keeper, connected."""
     state = redis_state(SEED, place_of(url), max_runs, idle_us, ended, patience, SOON)
+    state.line._scripts = (*state.line._scripts, RUN_OUT, USED, EXPIRING)
     await state.open()
     try:
         assert await state.line.connected(PATIENCE_SECONDS)
@@ -103,3 +119,38 @@ class Ends:
         await state.expired(now_us)
         found, self._found = self._found, []
         return found
+
+
+@dataclass
+class Pleading:
+    """What a call claims; says no in the end where it is told to."""
+
+    claims: Sequence[Claim]
+    now_us: int = 1
+    says_no: bool = False
+    answer: Answer | None = None
+
+    def hear(self, answer: Answer) -> bool:
+        assert self.answer is None
+        self.answer = answer
+        return answer.admitted and not self.says_no
+
+
+async def leases_run_out(state: RedisState) -> int:
+    """Let the time pass in which a worker says that it lives; say of how many."""
+    return int(await state.line.ask(RUN_OUT, [state.claims.prefix]))
+
+
+async def used(state: RedisState, key: int, owner: str = "") -> tuple[int, int]:
+    """Give what is settled on an account, and what is reserved."""
+    claims = state.claims
+    name = claims.prefix + b"t:" + key.to_bytes(8, "big") + claims.writer.owner(owner)
+    settled, reserved = await state.line.ask(USED, [name])
+    return int(settled or 0), int(reserved or 0)
+
+
+async def names(state: RedisState) -> dict[bytes, int]:
+    """Give the names of all keys without their prefix, and in how many seconds each expires."""
+    prefix = state.claims.prefix
+    found = await state.line.ask(EXPIRING, [prefix])
+    return {name.removeprefix(prefix): seconds for name, seconds in found}

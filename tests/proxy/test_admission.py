@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.admission import NO_ASK, Identifier, Installation, Request
+from proxy.admission import Identifier
+from proxy.arriving import NO_ASK, Installation, Request
 from proxy.http.headers import Headers
 from proxy.model import ANONYMOUS, Ask, Client, Kind, RunSource
 from proxy.recognition import Recognizer

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from proxy.admission import Admitted, Identifier, Installation, Request
+from proxy.admission import Admitted, Identifier
+from proxy.arriving import Installation, Request
 from proxy.http.headers import Headers
 from proxy.identify.facts import Fact
 from proxy.model import ANONYMOUS, Ask, ErrorType, Kind, Outcome, Reading, RunSource

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.admission import NO_ASK
+from proxy.arriving import NO_ASK
+from proxy.judge.bench import Bench
 from proxy.ledger import Ledger
 from proxy.meter.dialects import PLAIN_HTTP
 from proxy.model import Cost, Usage
 from tests.helpers import sse
+from tests.helpers.counted import dropped
 from tests.helpers.origin import RawOrigin, always
 from tests.helpers.pipelines import (
     Piped,
@@ -23,7 +25,7 @@ from tests.helpers.pipelines import (
     make_spool,
     piped,
 )
-from tests.helpers.proxy import settings_for
+from tests.helpers.proxy import running, settings_for
 from tests.helpers.raising import RaisingDialect
 from tests.helpers.records import Recorded, read_spool
 from tests.helpers.spooled import FaultyDisk, make_open
@@ -143,11 +145,10 @@ async def test_a_policy_that_raises_lets_the_request(
     origin: RawOrigin, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ):
     origin.handler = always(response(b"{}", JSON))
-    settler = make_settler()
-    monkeypatch.setattr(settler, "refusal", _raise)
-    async with piped(settings_for(data_dir, origin), settler=settler) as made:
-        assert await called(made, sse.openai_ask(stream=False)) == b"{}"
-        assert made.told.faults == {"judge": 1}
+    monkeypatch.setattr(Bench, "claims", _raise)
+    async with running(settings_for(data_dir, origin)) as proxy:
+        assert (await proxy.call(sse.openai_ask(stream=False))).body == b"{}"
+        assert dropped(proxy.worker)["fault_judge"] == 1
 
 
 def test_a_reader_of_the_request_that_raises_costs_only_what_it_would_have_said(

@@ -9,7 +9,8 @@ import pytest
 
 from proxy.identify.lookup import Hints
 from proxy.model import ErrorType, Kind, Outcome, Reading, RunSource, ToolCall
-from proxy.recognition import NO_CONVERSATION, Incoming, Recognised, Recognizer
+from proxy.recognised import Recognised
+from proxy.recognition import NO_CONVERSATION, Incoming, Recognizer
 from proxy.state.memory import MemoryState
 from tests.helpers.runs.tracking import DAY_US, drive
 

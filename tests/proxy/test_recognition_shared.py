@@ -13,7 +13,8 @@ import pytest
 
 from proxy.identify.lookup import Hints
 from proxy.model import ErrorType, Kind, Outcome, Reading, RunSource
-from proxy.recognition import NO_CONVERSATION, Incoming, Recognised, Recognizer
+from proxy.recognised import Recognised
+from proxy.recognition import NO_CONVERSATION, Incoming, Recognizer
 from proxy.state.redis_place import place_of
 from proxy.state.redis_state import RedisState, redis_state
 from tests.helpers.redis import Ends, fake_redis, joined
@@ -36,15 +37,15 @@ class Replica:
         """What happens once the next question is answered."""
         ask = state.line.ask
 
-        async def counted(*question: Any) -> Any:
+        async def counted(*question: Any, **more: Any) -> Any:
             self.asked += 1
-            reply = await ask(*question)
+            reply = await ask(*question, **more)
             if self.after is not None:
                 after, self.after = self.after, None
                 await after()
             return reply
 
-        state.line.ask = counted  # type: ignore[method-assign, assignment]
+        state.line.ask = counted  # type: ignore[method-assign]
 
     async def call(self, *messages: Any, now_us: int = 10, kind: Kind = Kind.LLM, said: dict[str, Any] | None = None,
                    **hints: Any) -> Recognised:  # fmt: skip
@@ -110,7 +111,7 @@ async def test_who_always_comes_second_is_taken_as_it_is(replicas):
     assert await one.state.drained(5)
     admit, tries = one.state.admit, []
 
-    async def lost(*run: Any, is_step: bool, step_id: str) -> Any:
+    async def lost(*run: Any, is_step: bool, step_id: str, plea: Any) -> Any:
         tries.append(step_id)
         return None if step_id else await admit(*run, is_step=is_step)
 

@@ -20,6 +20,7 @@ from proxy.recovery import Memory
 from proxy.state.memo import replay, written
 from proxy.state.totals import NOTHING, Place, Totals
 from tests.helpers.counted import counted
+from tests.helpers.governed import make_governor
 from tests.helpers.lives import Life, checkpointed, histories, lived, make_memo
 from tests.helpers.pipelines import make_spool
 from tests.helpers.runs.tracking import Tracker, drive
@@ -322,7 +323,13 @@ def test_what_others_keep_is_not_told_again_by_a_successor_but_for_what_died(tmp
     heir, purse = Life(), Told()
     heir.book.purse = purse
     memory = Memory(
-        heir.registry, heir.meters, heir.billed, None, heir.book, heir.prompts
+        heir.registry,
+        heir.meters,
+        heir.billed,
+        None,
+        heir.book,
+        heir.prompts,
+        make_governor(heir.runs),
     )
     memory.absorb(tmp_path, "w0".__eq__, LAST)
     assert purse.added == [(("acme", "r2"), 1)]

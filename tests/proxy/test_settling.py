@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from proxy.govern.asking import Asking, Quote
+from proxy.judge.expected import Price
 from proxy.meter.book import PriceBook, Unpriced
 from proxy.meter.prices import PriceTable
 from proxy.meter.terms import Change, Rule
@@ -30,6 +32,7 @@ ANSWER = Reading(
     model="gpt-4o", usage=Usage(input=1_000_000, output=0), expects_terminal=True, terminal=True
 )  # fmt: skip
 NOTHING = Settlement()
+SHOWN_AGAIN = Settlement(is_shown_again=True)
 DOUBLED = (Rule(Change(factor="2")),)
 
 
@@ -136,7 +139,9 @@ def test_a_stored_response_is_settled_once():
     first = settler.settle(exchange(), created, answer, Outcome.COMPLETED)
     assert first.cost.total() == 2_500_000_000_000
     for _ in range(2):
-        assert settler.settle(exchange(), again, answer, Outcome.COMPLETED) == NOTHING
+        assert (
+            settler.settle(exchange(), again, answer, Outcome.COMPLETED) == SHOWN_AGAIN
+        )
 
 
 def test_an_estimate_stands_when_the_answer_is_asked_for_again():
@@ -147,7 +152,7 @@ def test_an_estimate_stands_when_the_answer_is_asked_for_again():
     whole = Reading(model="gpt-4o", response_id="resp_1", usage=Usage(input=1_000))
     first = settler.settle(exchange(), created, cut, Outcome.CLIENT_ABORT)
     assert first.source is UsageSource.ESTIMATED
-    assert settler.settle(exchange(), again, whole, Outcome.COMPLETED) == NOTHING
+    assert settler.settle(exchange(), again, whole, Outcome.COMPLETED) == SHOWN_AGAIN
 
 
 @pytest.mark.parametrize("dialect", ["openai_chat", "deferred_chat"])
@@ -163,7 +168,7 @@ def test_a_completion_that_is_fetched_later_is_settled_with_the_answer_that_has_
     assert settled == NOTHING
     first = settler.settle(exchange(), again, whole, Outcome.COMPLETED)
     assert first.usage == whole.usage
-    assert settler.settle(exchange(), again, whole, Outcome.COMPLETED) == NOTHING
+    assert settler.settle(exchange(), again, whole, Outcome.COMPLETED) == SHOWN_AGAIN
 
 
 def test_a_call_is_priced_by_the_book_that_it_began_with():
@@ -350,14 +355,28 @@ def test_what_was_said_is_remembered_within_bounds():
     assert recent.is_due(("a",), 0)
 
 
+def asking(ask: Ask, size: int = 0) -> Asking:
+    return Asking(
+        "acme", "", "c", "openai", "openai", "https://api.openai.com", ask, 10**15, size
+    )
+
+
 def test_only_block_refuses_and_only_what_nobody_knows():
     ask = replace(ASK, model="nobody-knows-this")
     table = make_settler().book.table
     for policy in ("assume", "allow", "block"):
         settler = make_settler(PriceBook(table, (), Unpriced(policy)))
-        book = settler.book
-        assert bool(settler.refusal(OPEN, ask, book)) is (policy == "block")
-        assert settler.refusal(OPEN, ASK, book) == ""
+        assert settler.quote(asking(ask)).is_refused is (policy == "block")
+        assert not settler.quote(asking(ASK)).is_refused
+
+
+def test_a_quote_says_what_a_call_will_cost():
+    settler = make_settler()
+    quote = settler.quote(asking(replace(ASK, model="gpt-4o", input_chars=4000)))
+    assert (quote.input_tokens, quote.window_tokens) == (1000, 128_000)
+    assert quote.price == Price(2_500_000, 10_000_000)
+    assert settler.quote(asking(replace(ASK, input_chars=0), 400)).input_tokens == 100
+    assert settler.quote(asking(replace(ASK, kind=Kind.TOOL))) == Quote()
 
 
 def test_counted_answers_teach_the_estimates_of_later_ones():

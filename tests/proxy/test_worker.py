@@ -82,9 +82,9 @@ async def test_a_full_spool_is_a_degraded_worker_that_serves(
         probes = worker_of(proxy).probes()
         assert probes.health() == (True, {"degraded": ["spool: size_cap"]})
         spool = worker_of(proxy).spool
-        await until(lambda: spool.dropped == {"size_cap": 3}, "three are dropped")
+        await until(lambda: spool.dropped == {"size_cap": 5}, "all are dropped")
         probes.metrics()
-        assert dropped(proxy.worker)["size_cap"] == 3
+        assert dropped(proxy.worker)["size_cap"] == 5
 
 
 async def test_counters_go_on_where_the_last_worker_stopped(

@@ -1,6 +1,6 @@
 import pytest
 
-from proxy.config.reading import convert, read_yaml
+from proxy.config.reading import convert, read_yaml, shown
 from proxy.errors import SettingsError
 
 
@@ -19,6 +19,21 @@ def test_yaml_that_cannot_be_used_is_refused(text, message):
     with pytest.raises(SettingsError) as refused:
         read_yaml(text)
     assert message in str(refused.value)
+
+
+def test_off_and_on_are_words():
+    text = "a: off\nb: On\nc: true\nd: no\ne: old"
+    assert read_yaml(text) == {"a": "off", "b": "On", "c": True, "d": False, "e": "old"}
+
+
+def test_a_route_leaves_usage_alone_as_the_readme_says():
+    text = "routes: {x: {url: http://h, stream_usage: off}}"
+    assert convert(read_yaml(text)).routes["x"].stream_usage == "off"
+
+
+def test_a_number_of_tokens_is_no_secret():
+    assert shown("policies.caps.tokens", -1) == "-1"
+    assert shown("store.read_token", "x") == "(a secret, not shown)"
 
 
 def test_merge_keys_work():

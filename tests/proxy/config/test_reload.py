@@ -7,6 +7,7 @@ from proxy.config import (
     TlsListener,
     reloadable,
 )
+from proxy.judge.settings import PolicySettings
 
 
 def test_routes_clients_and_names_can_be_reloaded():
@@ -15,6 +16,7 @@ def test_routes_clients_and_names_can_be_reloaded():
         routes={"x": RouteSettings("http://x")},
         clients={"a": ClientSettings("K")},
         default_route="x",
+        policies=PolicySettings(strict=True),
     )
     assert reloadable(Settings(), new) == []
 

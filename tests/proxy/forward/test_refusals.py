@@ -27,7 +27,7 @@ async def test_one_body_serves_all_families():
     assert body == {
         "type": "error",
         "error": {
-            "type": "not_found",
+            "type": "invalid_request_error",
             "code": "no_route",
             "message": message,
             "param": None,

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from proxy.judge.unpriced import refusal
+from proxy.judge.unpriced import verdict
 from proxy.model import Ask, Kind
 
 ASK = Ask("openai_chat", "chat", Kind.LLM, True, model="nobody-knows-this")
@@ -11,9 +11,16 @@ ASK = Ask("openai_chat", "chat", Kind.LLM, True, model="nobody-knows-this")
 
 @pytest.mark.parametrize("kind", [Kind.LLM, Kind.EMBEDDING])
 def test_a_model_without_a_price_is_refused_with_what_to_do(kind):
-    said = refusal(replace(ASK, kind=kind), "openai", is_unknown=True)
+    found = verdict(replace(ASK, kind=kind), "openai", is_unknown=True)
+    assert found is not None
+    assert (found.action, found.policy, found.reason, found.is_final) == (
+        "block",
+        "unpriced",
+        "no_price",
+        True,
+    )
     for word in ("nobody-knows-this", "openai", "prices:", "tacho prices update"):
-        assert word in said
+        assert word in found.message
 
 
 @pytest.mark.parametrize(
@@ -26,8 +33,8 @@ def test_a_model_without_a_price_is_refused_with_what_to_do(kind):
     ids=["not named", "no work", "no model"],
 )
 def test_what_names_no_model_that_is_billed_passes(ask):
-    assert refusal(ask, "openai", is_unknown=True) == ""
+    assert verdict(ask, "openai", is_unknown=True) is None
 
 
 def test_a_known_price_passes():
-    assert refusal(ASK, "openai", is_unknown=False) == ""
+    assert verdict(ASK, "openai", is_unknown=False) is None

@@ -19,6 +19,7 @@ from proxy.model import (
 )
 from proxy.record.codec import (
     KNOWN_TAGS,
+    AskedCall,
     Close,
     End,
     Event,
@@ -42,11 +43,12 @@ FULL: dict[str, Record] = {
         "rq", "rs", RateLimits(1, 2, 3, 4), "p", "warn", "r", "open", Usage(*range(9)), UsageSource.PROVIDER,
         '{"x":1}', Cost(CostSource.COMPUTED, 1, 2, 3, 4, 5, 6, 7, "v"),
         (PartUsage("m", Usage(input=1), Cost(CostSource.UNPRICED)),), 128_000, ("usage_injected",),
+        (AskedCall("call_1", "search", 2**64 - 1, "bad_json"),),
     ),
     "end": End("a1", 3, Outcome.CLIENT_ABORT, ErrorType.WRITE_STALL, 5, 6, 7, 8),
     "event": Event("e1", 4, "gap", "t", "a", "r", "s", "p", "ac", "re", "so", "1.5", "2", "ro", "m", "d"),
     "price": Price("v1", "openai", "gpt-5", 5, "{}"),
-    "memo": Memo(b"\x00\xff"),
+    "memo": Memo(b"\x00\xff", "accounts"),
 }  # fmt: skip
 SMALL: dict[str, Record] = {
     "open": Open("a1", "s1", 1, "here", "acme"),

@@ -12,7 +12,7 @@ from proxy.model import (
     Usage,
     UsageSource,
 )
-from proxy.record.codec import Close, Open, PartUsage
+from proxy.record.codec import AskedCall, Close, Open, PartUsage
 from proxy.record.exchange import Exchange, Settlement
 
 BEGAN = 1000.0
@@ -158,3 +158,11 @@ def test_an_exchange_ends_once_and_not_before_it_closed():
     made.end(BEGAN, *DONE)
     with pytest.raises(AssertionError, match="ends once"):
         made.end(BEGAN, *DONE)
+
+
+def test_an_answer_that_is_shown_again_asks_for_nothing():
+    call = AskedCall("c1", "f", 1)
+    for settlement, calls in ((Settlement(), (call,)), (Settlement(is_shown_again=True), ())):  # fmt: skip
+        made = exchange()
+        made.asks = lambda _: (call,)
+        assert made.close(BEGAN, *DONE, Reading(), settlement).calls == calls

@@ -12,7 +12,8 @@ from proxy.identify.changes import (
 )
 from proxy.identify.facts import Asked, Calls, Link, Run, Session, Waiting, Waits
 from proxy.state import memo
-from proxy.state.memory import MemoryState, _numbered
+from proxy.state.joining import numbered
+from proxy.state.memory import MemoryState
 from tests.helpers.runs.generated import interleaved
 from tests.helpers.runs.tracking import DAY_US, Tracker, content, drive
 
@@ -67,8 +68,8 @@ def test_all_memos_of_long_runs_teach_what_was_learned_and_take_little_room():
         tracker.end(begun, now, made.state, made.text, made.calls, made.response_id)
     heir, size = MemoryState(100_000, DAY_US), 0
     for number, (run, noted) in enumerate(tracker.log):
-        numbered = [_numbered(each, run.run_id, run.step_seq) for each in noted]
-        said = memo.written(run, numbered, begins=number % 2 == 0)
+        counted = [numbered(each, run.run_id, run.step_seq) for each in noted]
+        said = memo.written(run, counted, begins=number % 2 == 0)
         memo.replay(heir, said)
         size += len(said)
     assert content(heir) == content(tracker.state)

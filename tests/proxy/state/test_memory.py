@@ -16,6 +16,7 @@ from proxy.identify.facts import (
     Waiting,
     Waits,
 )
+from proxy.judge.claims import Answer, Mode, Scope, Take
 from proxy.state.memory import ENDS_AT_ONCE, ROOM, MemoryState
 from tests.helpers.runs.generated import interleaved
 from tests.helpers.runs.tracking import DAY_US, Tracker, drive, report
@@ -260,3 +261,49 @@ def test_of_very_many_runs_that_are_over_some_end_at_a_time():
         state.expire(1000)
         counts.append(len(ended))
     assert counts == [ENDS_AT_ONCE, 2 * ENDS_AT_ONCE, *(2 * [2 * ENDS_AT_ONCE + 1])]
+
+
+class Pleading:
+    """A plea that lets so many calls through."""
+
+    def __init__(self, limit: int, goes_on: bool = True) -> None:
+        self.claims = [Take(1, Scope.ROOT, 1, limit, -1, Mode.ENFORCE, False, DAY_US)]
+        self.now_us = 5
+        self.goes_on = goes_on
+        self.answers: list[Answer] = []
+
+    def hear(self, answer: Answer) -> bool:
+        self.answers.append(answer)
+        return answer.admitted and self.goes_on
+
+
+def test_a_refused_call_is_not_remembered_and_counts_no_step():
+    state = MemoryState(9, DAY_US)
+    begun = drive(state.admit(run_of("a"), [push("a", "s1", 1)], is_step=True, plea=Pleading(1)))  # fmt: skip
+    assert begun.step_seq == 1
+    for plea in (Pleading(1), Pleading(5, goes_on=False)):
+        refused = drive(state.admit(run_of("a", 7), [push("a", "s2", 2)], is_step=True, plea=plea))  # fmt: skip
+        assert refused.step_seq == 1
+        assert 2 not in drive(state.look([2]))
+    assert [each.step_seq for each in state.runs()] == [1]
+
+
+def test_a_refused_run_is_none_and_subagents_count_for_their_root():
+    state = MemoryState(9, DAY_US)
+    drive(state.admit(run_of("b"), [], is_step=True, plea=Pleading(0)))
+    assert list(state.runs()) == []
+    drive(state.admit(run_of("a"), [], is_step=True, plea=Pleading(2)))
+    for child, admitted in (("c", True), ("d", False)):
+        plea = Pleading(2)
+        drive(state.admit(run_of(child, parent_run_id="a"), [], is_step=True, plea=plea))  # fmt: skip
+        assert plea.answers[0].admitted is admitted
+        assert plea.answers[0].owners[Scope.ROOT] == "t\0a"
+
+
+def test_a_run_that_has_ended_is_refused_as_what_it_was_and_stays_past():
+    state = MemoryState(9, 10)
+    drive(state.admit(run_of("a", 1), [], is_step=True))
+    state.expire(100)
+    refused = drive(state.admit(run_of("a", 200), [], is_step=True, plea=Pleading(0)))
+    assert (refused.step_seq, refused.has_ended) == (1, True)
+    assert drive(state.admit(run_of("a", 300), [], is_step=True)).step_seq == 2

@@ -16,7 +16,8 @@ from redis.exceptions import (
 )
 
 from proxy.state.circuit import Circuit, Pauses
-from proxy.state.redis_line import Line, Patience, Script, Unavailable
+from proxy.state.redis_asked import Script
+from proxy.state.redis_line import Line, Patience, Unavailable
 
 ECHO = Script("return ARGV[1]")
 NEVER = Patience(wait_seconds=5.0)

@@ -385,8 +385,8 @@ async def test_without_redis_nothing_is_known_and_nothing_is_raised():
     await state.expired(1)
     await state.forsake("t", "a", "s")
     assert not await state.drained(1)
-    assert state.losses() == {"state_unknown": 1, "state_uncounted": 1, "state_unwritable": 0, "state_note": 0}  # fmt: skip
-    assert state.line.counts.refused == 5
+    assert state.losses() == {"state_unknown": 1, "state_uncounted": 1, "state_unwritable": 0, "state_unjudged": 0, "state_note": 0}  # fmt: skip
+    assert state.line.counts.refused == 6
     assert state.trouble == "redis at nowhere:6379/0 is not connected"
     await state.close()  # it was never opened
     assert repr(state) == "RedisState(Line('nowhere:6379/0'))"

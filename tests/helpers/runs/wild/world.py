@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import combinations, count
 from typing import Any, NamedTuple
 
-from proxy.admission import Admitted, Identifier, Installation, Request
+from proxy.admission import Admitted, Identifier
+from proxy.arriving import Installation, Request
 from proxy.http.headers import Headers
 from proxy.meter.dialect import Head
 from proxy.meter.dialects import recognise

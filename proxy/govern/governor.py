@@ -1,0 +1,132 @@
+"""The policies as they are set now, and whom they ask: one for a worker.
+
+What lives here: making tabs, a reload of the policies, asking for calls that belong to no run, telling of verdicts and breakers. What does
+not: one call (`tab.py`), accounts (`proxy.state`).
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from proxy.govern.announcing import Announcer, event_of, event_of_breaker, every
+from proxy.govern.asking import Asking, Placed, Quoting
+from proxy.govern.said import Answered
+from proxy.govern.tab import Court, Rules, Tab
+from proxy.judge.bench import Bench
+from proxy.judge.claims import Change, Phase, Turned
+from proxy.judge.expected import Expected
+from proxy.judge.gates import Gates
+from proxy.judge.lines import Terms
+from proxy.judge.settings import PolicySettings
+from proxy.judge.verdict import Verdict
+from proxy.record.codec import Event, Open
+from proxy.state import State
+from proxy.state.joining import owners_of
+
+_BREAKERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Whom the policies ask and tell."""
+
+    clock: Callable[[], int]
+    """The steady clock, microseconds since the epoch."""
+    random: Callable[[], int]
+    """0 to 65,535."""
+    quote: Quoting
+    fault: Callable[[str], None]
+    note: Callable[[Event], None]
+    """Writes an event down."""
+    new_id: Callable[[], str]
+    verdict: Callable[[Open, Verdict], None]
+    """Counts a verdict."""
+    unsaid: Callable[[], None]
+    """Counts a verdict that gets no event, since there were too many."""
+    breaker: Callable[[str, str, Phase], None]
+    """Told of route, model and phase."""
+
+
+class Governor:
+    """Asks the policies of one worker."""
+
+    def __init__(
+        self, settings: PolicySettings, terms: Terms, seed: int, state: State, outside: Outside
+    ) -> None:  # fmt: skip
+        """`seed` keys all hashes."""
+        self._terms = terms
+        self._state = state
+        self._outside = outside
+        self._announcer = Announcer()
+        self._breakers: OrderedDict[int, tuple[str, str, str]] = OrderedDict()
+        self.expected = Expected()
+        self._court = Court(
+            seed, outside.clock, outside.quote, self.expected, Answered(), self._tell, self._meet, outside.random,
+            outside.fault, state.is_shared,
+        )  # fmt: skip
+        self.use(settings)
+
+    def use(self, settings: PolicySettings) -> None:
+        """Take new settings; what was counted stands, and calls under way end by the old ones."""
+        self._rules = Rules(Bench(settings, self._terms), Gates(settings.gates, self._terms.key))  # fmt: skip
+
+    def tab(self, asking: Asking) -> Tab | None:
+        """Open a tab; `None` for what is no work, which nothing limits. Does not raise."""
+        if not asking.ask.is_step:
+            return None
+        return Tab(self._court, self._rules, asking)
+
+    async def ask(self, tab: Tab, opened: Open) -> None:
+        """Ask for a call that nobody has been asked for while it was identified."""
+        if tab.is_heard:
+            return
+        is_retry, turn = opened.attempt > 0, opened.turn_seq or 1
+        tab.place(Placed(opened.run_id, turn, opened.session_id, is_retry))
+        try:
+            answer = await self._state.claim(tab.claims, owners_of(opened.tenant, opened.run_id, opened.root_run_id, opened.session_id), tab.now_us)  # fmt: skip
+        except Exception:  # noqa: BLE001  # the guard of the phase judge
+            self._outside.fault("judge")
+            answer = None
+        if answer is None:
+            tab.unheard()
+        else:
+            tab.hear(answer)
+
+    def announce(self, tab: Tab, opened: Open) -> None:
+        """Tell what the policies said of a call."""
+        outside = self._outside
+        for verdict in every(tab.verdict) if tab.verdict is not None else ():
+            is_due = self._announcer.is_due(verdict, opened, tab.now_us)
+            if is_due is None:
+                continue
+            outside.verdict(opened, verdict)
+            if is_due:
+                outside.note(event_of(verdict, opened, outside.new_id()))
+            else:
+                outside.unsaid()
+
+    def _meet(self, asking: Asking, key: int) -> None:
+        """Remember whose a breaker is."""
+        self._breakers[key] = (asking.route, asking.ask.model, asking.origin)
+        self._breakers.move_to_end(key)
+        if len(self._breakers) > _BREAKERS:
+            self._breakers.popitem(last=False)
+
+    def turned(self, turned: Turned) -> None:
+        """Tell of a breaker that went from one phase to another."""
+        route, model, upstream = self._breakers.get(turned.key, ("", "", ""))
+        outside = self._outside
+        outside.breaker(route, model, turned.after)
+        ts_us = outside.clock()
+        outside.note(event_of_breaker(turned, route, model, upstream, outside.new_id(), ts_us))  # fmt: skip
+
+    def now_us(self) -> int:
+        """Give the time by which accounts go."""
+        return self._outside.clock()
+
+    def tidy(self) -> None:
+        """Forget some of what has expired."""
+        self._state.sweep(self._outside.clock())
+
+    def _tell(self, changes: Sequence[Change], now_us: int) -> None:
+        self._state.tell(changes, now_us)

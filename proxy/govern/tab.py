@@ -1,0 +1,249 @@
+"""One call before the policies: what it claims, what they say, what it holds, and what its end changes.
+
+What lives here: one call's way, and the rule that a fault in it never reaches the agent: it is counted, and the settings say whether a call
+that could not be judged goes on. What does not: the rules (`governor.py`), the keeper of accounts (`proxy.state`), what is said (`proxy.judge`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from msgspec.structs import replace
+
+from proxy.govern.announcing import phase_name
+from proxy.govern.asking import Asking, Placed, Quoting, case_of, kin_of
+from proxy.govern.said import Answered, said
+from proxy.http.headers import RawHeaders
+from proxy.judge import gates, unpriced
+from proxy.judge.bench import Bench, Spent, first_of
+from proxy.judge.case import Case
+from proxy.judge.claims import Answer, Change, Claim, Hold, Permit, Phase, taken_back
+from proxy.judge.expected import Expected
+from proxy.judge.gates import Gates, Passage
+from proxy.judge.matching import Site
+from proxy.judge.signals import ALIVE, End, read_signals
+from proxy.judge.verdict import Action, Verdict
+from proxy.model import Kind, Outcome, Reading, UsageSource
+from proxy.record.codec import Close, Memo, encode
+from proxy.state import tally
+
+_PICO_PER_NANO = 1000
+_BILLED = (Kind.LLM, Kind.EMBEDDING)
+_STATEFUL = frozenset({"openai_responses", "gemini_interactions", "mistral_conversations"})  # fmt: skip
+"""Dialects whose requests need not show the calls that they bring results of."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policies under one set of settings."""
+
+    bench: Bench
+    gates: Gates
+
+
+@dataclass(frozen=True, slots=True)
+class Court:
+    """What all calls of a worker have in common."""
+
+    seed: int
+    clock: Callable[[], int]
+    quote: Quoting
+    expected: Expected
+    answered: Answered
+    tell: Callable[[Sequence[Change], int], None]
+    meet: Callable[[Asking, int], None]
+    """Told whose a breaker is, by its key."""
+    random: Callable[[], int]
+    """0 to 65,535."""
+    fault: Callable[[str], None]
+    is_shared: bool
+    """Others keep the accounts: nothing of them is written down here."""
+
+
+class Tab:
+    """One call; a `Plea`."""
+
+    def __init__(self, court: Court, rules: Rules, asking: Asking) -> None:
+        self._court = court
+        self._rules = rules
+        self._asking = asking
+        self._case: Case | None = None
+        self._passage: Passage | None = None
+        self._offset = 0
+        self._answer: Answer | None = None
+        self._holds: tuple[Hold, ...] = ()
+        self._undone: Sequence[Change] = ()
+        self._before: Verdict | None = None
+        self.claims: Sequence[Claim] = ()
+        self.now_us = court.clock()
+        self.is_heard = False
+        self.verdict: Verdict | None = None
+        """What the policies say; `None`: nothing."""
+
+    # Before.
+
+    def place(self, placed: Placed) -> None:
+        """Say where the call belongs, and with that what it claims; again where that changes."""
+        self._case, self.claims = None, ()
+        self._try(self._place, placed)
+
+    def _place(self, placed: Placed) -> None:
+        court, asking, bench = self._court, self._asking, self._rules.bench
+        quote = court.quote(asking)
+        if quote.is_refused:
+            self._before = unpriced.verdict(asking.ask, asking.provider, is_unknown=True)  # fmt: skip
+            return
+        said_now = said(
+            court.seed, asking.tenant, asking.conversation, asking.body, court.answered, self.now_us,
+        )  # fmt: skip
+        case = case_of(asking, placed, quote, said_now, court.expected, self.now_us)
+        claims = bench.claims(case)
+        site = Site(case.tenant, case.agent, case.caller, case.route, case.model, case.kind)  # fmt: skip
+        passage = self._rules.gates.passage(site, asking.origin)
+        if passage.breaker:
+            court.meet(asking, passage.breaker)
+        self._case, self._passage, self._offset = case, passage, len(claims)
+        self.claims = [*claims, *passage.claims]
+
+    def hear(self, answer: Answer) -> bool:
+        """See `Plea`."""
+        self.is_heard = True
+        self._answer, self._holds = answer, answer.holds
+        self.verdict = self._rules.bench.unjudged()  # unless they are judged now
+        self._try(self._judge, answer)
+        if self.is_refused and answer.admitted and self.claims:
+            self._undone = taken_back(self.claims, answer)
+            self._holds = ()
+            self._court.tell(self._undone, self.now_us)
+        return not self.is_refused
+
+    def unheard(self) -> None:
+        """Note that nobody could be asked."""
+        self.is_heard = True
+        self.verdict = self._before or self._rules.bench.unjudged()
+
+    def _judge(self, answer: Answer) -> None:
+        if self._before is not None:
+            self.verdict = self._before
+            return
+        case, passage, offset = self._case, self._passage, self._offset
+        if case is None or passage is None:
+            return  # it could not be made, which is counted already
+        found: list[Verdict] = []
+        of_bench = self._rules.bench.verdict(answer, case)
+        if of_bench is not None:
+            found = [replace(of_bench, others=()), *of_bench.others]
+        found += [
+            gates.verdict(passage, each.claim - offset, each)
+            for each in answer.findings
+            if each.claim >= offset
+        ]
+        self.verdict = first_of(found)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the call must not go upstream."""
+        return self.verdict is not None and self.verdict.action is Action.BLOCK
+
+    @property
+    def breaker_state(self) -> str:
+        """Give the phase of the breaker as the call met it; empty where it met none."""
+        if self._answer is None:
+            return ""
+        for hold in self._answer.holds:
+            if hold.permit:
+                return phase_name(Phase(hold.amount))
+        met = (self.claims[each.claim] for each in self._answer.findings)
+        return phase_name(Phase.OPEN) if any(isinstance(each, Permit) for each in met) else ""  # fmt: skip
+
+    def begun(self) -> tuple[bytes, ...]:
+        """Give the records of what was claimed, for a successor."""
+        answer = self._answer
+        if self._court.is_shared or answer is None or not answer.admitted or not self.claims:  # fmt: skip
+            return ()
+        written = tally.claimed(self.claims, answer.owners, self.now_us)
+        return (_memo(written), *self._memo_of(self._undone))
+
+    # After.
+
+    def alive(self) -> None:
+        """Note the first sign of life of an answer that is no refusal."""
+        self._try(self._alive)
+
+    def _alive(self) -> None:
+        passage = self._passage
+        # The end of an answer that is no stream comes at once.
+        is_awaited = self._asking.ask.stream or any(each.permit and each.amount != Phase.CLOSED for each in self._holds)  # fmt: skip
+        if passage is not None and passage.breaker and is_awaited:
+            now_us = self._court.clock()
+            self._court.tell(self._rules.gates.changes(passage, ALIVE, self._holds, now_us, 0), now_us)  # fmt: skip
+
+    def over(
+        self,
+        closed: Close,
+        reading: Reading,
+        status: int | None,
+        headers: RawHeaders,
+        error_body: bytes,
+        *,
+        is_known: bool,
+    ) -> tuple[bytes, ...]:
+        """Settle the call; give the record of that. `is_known`: nothing went wrong here while its cost was found out."""
+        if self.is_refused or self._passage is None:
+            return ()
+        end = End(closed.outcome, closed.error_type, reading.error_type, status, reading.error_code, headers, error_body)  # fmt: skip
+        # What is accepted now and fetched later costs something all the same, whoever fetches it.
+        is_known = is_known and not reading.deferred
+        changes = self._try(self._changes, closed, end, is_known=is_known) or []
+        if changes:
+            self._try(self._court.tell, changes, self._court.clock())
+        self._try(self._learn, closed, reading)
+        return self._memo_of(changes)
+
+    def _changes(self, closed: Close, end: End, *, is_known: bool) -> list[Change]:
+        court, rules, answer = self._court, self._rules, self._answer
+        now_us = court.clock()
+        changes: list[Change] = []
+        if answer is not None and self._case is not None and answer.admitted:
+            spent = _spent(closed) if is_known else None
+            changes += rules.bench.settled(self._case, self.claims, answer, spent)
+        if self._passage is not None:
+            signals = read_signals(end, now_us)
+            changes += rules.gates.changes(self._passage, signals, self._holds, now_us, court.random())  # fmt: skip
+        return changes
+
+    def _learn(self, closed: Close, reading: Reading) -> None:
+        court, asking = self._court, self._asking
+        if closed.outcome is not Outcome.COMPLETED or asking.ask.kind not in _BILLED:
+            return
+        if closed.usage_source is UsageSource.PROVIDER:
+            usage = closed.usage
+            wrote = sum(filter(None, (usage.output, usage.reasoning, usage.audio_out)))
+            court.expected.learn(kin_of(asking), _spent(closed).nano, wrote)
+        if asking.ask.dialect in _STATEFUL and reading.tool_calls:
+            court.answered.note(court.seed, asking.tenant, reading.tool_calls, self.now_us)  # fmt: skip
+
+    def _memo_of(self, changes: Sequence[Change]) -> tuple[bytes, ...]:
+        if self._court.is_shared or not changes:
+            return ()
+        return (_memo(tally.changed(changes, self._court.clock())),)
+
+    def _try(self, work: Callable[P, T], *what: P.args, **more: P.kwargs) -> T | None:
+        try:
+            return work(*what, **more)
+        except Exception:  # noqa: BLE001  # the guard of the phase judge
+            self._court.fault("judge")
+            return None
+
+
+def _spent(closed: Close) -> Spent:
+    parts = closed.parts
+    pico = (closed.cost.total() or 0) + sum(part.cost.total() or 0 for part in parts)
+    tokens = (closed.usage.total() or 0) + sum(part.usage.total() or 0 for part in parts)  # fmt: skip
+    return Spent(-(-pico // _PICO_PER_NANO), tokens)
+
+
+def _memo(said_of_it: bytes) -> bytes:
+    return encode(Memo(said_of_it, tally.ABOUT))

@@ -1,0 +1,274 @@
+"""The policies in order: what they claim for a call, and what they say to the keeper's answer.
+
+What lives here: the bench. What does not: a policy (its own file), the keeper of accounts (`proxy.state`), words (`wording.py`), gates and
+breakers, whose claims whoever asks puts behind these: findings about them are none of the bench's.
+
+A site's lines are made once (`lines.py`) and kept, in a bounded number; a call then costs a dictionary's look-up and one small value for each
+account. The order is backstop, caps, budgets, spend_rate, window, loops. Of several refusals one that is final wins over one that is not, since
+a client that tries again would meet it next; else the first in this order does.
+
+Loops and the window are judged on what came back, so that a call may be refused that the keeper has admitted: then its claims are to
+be taken back (`claims.taken_back`).
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.judge import wording
+from proxy.judge.budgets import budget_lines
+from proxy.judge.caps import CAPS, backstop_lines, cap_lines, window_share
+from proxy.judge.case import Case
+from proxy.judge.circles import Circles, Seen, circles_of
+from proxy.judge.claims import (  # fmt: skip
+    MOST,
+    Answer,
+    Change,
+    Claim,
+    Finding,
+    Level,
+    Mode,
+    Scope,
+    Settle,
+    Take,
+)
+from proxy.judge.lines import US_PER_SECOND, Amount, Line, Terms, Vary
+from proxy.judge.matching import ModeName, Site
+from proxy.judge.periods import DAY_US, HOUR_US, MINUTE_US, month_of
+from proxy.judge.settings import PolicySettings
+from proxy.judge.spend_rate import spend_rate_lines
+from proxy.judge.verdict import Action, Reason, Verdict
+
+MAX_SITES = 1024
+"""Some 5 KB each with the defaults; making one again takes a tenth of a millisecond."""
+BUSY_SECONDS = 2
+"""After so long a call that was refused for what is in flight may try again: half the calls to a model take no longer."""
+_TOOL_NAMES = 4096
+
+
+class Spent(NamedTuple):
+    """What a call came to."""
+
+    nano: int
+    """Nano-dollars."""
+    tokens: int
+    """Input and output."""
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """What holds for the calls of one site."""
+
+    lines: tuple[Line, ...]
+    fixed: tuple[Claim, ...]
+    """The claim of each line as it stands."""
+    filled: tuple[tuple[int, Take, Amount, Vary], ...]
+    """Those that a call fills in, and their places."""
+    same_us: int
+    """The window in which equal bodies are counted; 0 where they are not."""
+    circles: Circles | None
+    window_mode: ModeName
+    window_share: float | None
+
+
+class Bench:
+    """Asks all policies. The same settings give the same claims to the same case; nothing is remembered but what settings mean."""
+
+    def __init__(
+        self, settings: PolicySettings, terms: Terms, max_sites: int = MAX_SITES
+    ) -> None:
+        self._settings = settings
+        self._terms = terms
+        self._max_sites = max_sites
+        self._plans: OrderedDict[tuple[object, ...], _Plan] = OrderedDict()
+        self._is_polled = lru_cache(_TOOL_NAMES)(self._look_up_tool)
+
+    def claims(self, case: Case) -> list[Claim]:
+        """Give what a call claims; what is no step claims nothing."""
+        if not case.is_step:
+            return []
+        plan = self._plan(case)
+        made = list(plan.fixed)
+        amounts = _worst(case) if self._settings.strict else (1, case.expected_nano, case.expected_tokens)  # fmt: skip
+        now_us = case.now_us
+        day = now_us // DAY_US
+        by = (
+            0,
+            case.turn_seq,
+            now_us // MINUTE_US,
+            now_us // HOUR_US,
+            day,
+            month_of(day)[0],
+            case.body ^ (now_us // plan.same_us) if plan.same_us else 0,
+        )
+        for place, take, amount, vary in plan.filled:
+            made[place] = Take(
+                take.key ^ by[vary],
+                take.scope,
+                min(amounts[amount], MOST),
+                take.limit,
+                take.warn,
+                take.mode,
+                take.reserve,
+                take.ttl_us,
+            )
+        if plan.circles is not None:
+            made += plan.circles.claims(case, self._is_polled)
+        return made
+
+    def verdict(self, answer: Answer, case: Case) -> Verdict | None:
+        """Say what the keeper's answer to `claims` means; `None` where nobody has anything to say."""
+        if not case.is_step:
+            return None
+        plan = self._plan(case)
+        found = [
+            _of_finding(plan.lines[each.claim], each, case, answer)
+            for each in answer.findings
+            if each.claim < len(plan.lines)
+        ]  # fmt: skip
+        if answer.admitted:
+            full = self._full(plan, case)
+            found += [full] if full else []
+            if plan.circles is not None and answer.tails:
+                seen = plan.circles.seen(case, answer.tails)
+                found += [_of_circle(each, case, answer) for each in seen]
+        return first_of(found)
+
+    def settled(
+        self, case: Case, claims: Sequence[Claim], answer: Answer, spent: Spent | None
+    ) -> list[Change]:
+        """Say what ends the reservations of an admitted call; where nobody knows what it came to, at what was reserved."""
+        lines, found = self._plan(case).lines, list[Change]()
+        for hold in answer.holds:
+            claim = claims[hold.claim]
+            if not isinstance(claim, Take):
+                continue  # a permit, which a signal gives back
+            actual = hold.amount
+            if spent is not None:
+                is_money = lines[hold.claim].amount is Amount.COST
+                actual = min(spent.nano if is_money else spent.tokens, MOST)
+            found.append(Settle(hold.key, hold.owner, hold.amount, actual, claim.ttl_us))  # fmt: skip
+        return found
+
+    def unjudged(self) -> Verdict | None:
+        """Say what becomes of a call that could not be judged, since a policy raised or the keeper did not answer."""
+        if self._settings.on_error == "allow":
+            return None
+        return Verdict(
+            Action.BLOCK, "policies", Reason.FAULT, wording.fault(), "request", "", "", BUSY_SECONDS, is_final=False,
+        )  # fmt: skip
+
+    def _plan(self, case: Case) -> _Plan:
+        place = (case.tenant, case.agent, case.caller, case.route, case.model, case.kind, case.is_retry, case.body != 0)  # fmt: skip
+        plan = self._plans.get(place)
+        if plan is None:
+            plan = self._plans[place] = self._made(Site(*place))
+            if len(self._plans) > self._max_sites:
+                self._plans.popitem(last=False)
+        return plan
+
+    def _made(self, site: Site) -> _Plan:
+        settings, terms = self._settings, self._terms
+        lines = [
+            *backstop_lines(settings.backstop, site, terms),
+            *cap_lines(settings.caps, site, terms),
+            *budget_lines(settings.budgets, site, terms),
+            *spend_rate_lines(settings.spend_rate, site, terms),
+        ]
+        filled = [
+            (place, line.claim, line.amount, line.rule.vary)
+            for place, line in enumerate(lines)
+            if isinstance(line.claim, Take)
+            and (line.amount is not Amount.ONE or line.rule.vary is not Vary.NOTHING)
+        ]
+        same = (each.rule.window_seconds for each in lines if each.rule.vary is Vary.BODY)  # fmt: skip
+        mode, share = window_share(settings.caps, site)
+        return _Plan(
+            tuple(lines),
+            tuple(line.claim for line in lines),
+            tuple(filled),
+            next(same, 0) * US_PER_SECOND,
+            circles_of(settings, site, terms),
+            mode,
+            share,
+        )
+
+    def _full(self, plan: _Plan, case: Case) -> Verdict | None:
+        """Judge the window, for which nothing needs to be remembered."""
+        share, size = plan.window_share, case.window_tokens
+        if share is None or plan.window_mode == "off" or not size:
+            return None
+        if case.input_tokens <= share * size:
+            return None
+        is_kept = plan.window_mode == "enforce"
+        said = wording.window(100 * case.input_tokens // size, round(100 * share))
+        return Verdict(
+            Action.BLOCK if is_kept else Action.WOULD_BLOCK,
+            CAPS, Reason.WINDOW, said, "request", str(case.input_tokens), str(int(share * size)),
+        )  # fmt: skip
+
+    def _look_up_tool(self, name: str) -> bool:
+        return any(fnmatchcase(name, each) for each in self._settings.polling_tools)
+
+
+def _worst(case: Case) -> tuple[int, int, int]:
+    """Say what a call takes at most; where its answer may be of any length, what it is expected to write."""
+    longest = case.max_output_tokens
+    tokens = case.expected_tokens if longest is None else case.input_tokens + longest
+    return 1, case.worst_nano, tokens
+
+
+def _action(mode: Mode | ModeName, *, is_warning: bool, is_allowed: bool) -> Action:
+    if is_warning:
+        return Action.WARN
+    if mode == Mode.OBSERVE:
+        return Action.WOULD_BLOCK
+    return Action.WARN if is_allowed else Action.BLOCK
+
+
+def _of_finding(line: Line, finding: Finding, case: Case, answer: Answer) -> Verdict:
+    rule, claim = line.rule, line.claim
+    level, value, limit = finding.level, finding.value, finding.limit
+    is_warning, is_busy = level is Level.WARN, level is Level.BUSY
+    is_allowed = answer.allowed and claim.scope is not Scope.OWN
+    action = _action(claim.mode, is_warning=is_warning, is_allowed=is_allowed)
+    reason = Reason.IN_FLIGHT if is_busy else rule.reason
+    if is_warning:
+        limit = max((each for each in rule.levels if each <= value), default=limit)
+        said = wording.near(rule, value, limit, case)
+    elif is_busy:
+        said = wording.busy(rule, value, limit, BUSY_SECONDS)
+    else:
+        said = wording.over(rule, value, limit, case)
+    return Verdict(
+        action, rule.policy, reason, said, rule.scope, wording.decimal(rule, value), wording.decimal(rule, limit),
+        BUSY_SECONDS if is_busy else 0, is_final=not is_busy,
+    )  # fmt: skip
+
+
+def _of_circle(seen: Seen, case: Case, answer: Answer) -> Verdict:
+    threshold = seen.threshold
+    action = _action(
+        threshold.mode, is_warning=not seen.is_over, is_allowed=answer.allowed
+    )
+    limit = threshold.block if seen.is_over else threshold.warn
+    said = wording.pattern(threshold.reason, threshold.policy, seen.times, seen.period, case)  # fmt: skip
+    return Verdict(action, threshold.policy, threshold.reason, said, "run", str(seen.times), str(limit))  # fmt: skip
+
+
+def first_of(found: Sequence[Verdict]) -> Verdict | None:
+    """Give the verdict that counts, with the others beside it in their order."""
+    if not found:
+        return None
+    counts = min(found, key=_weight)  # the first of equals
+    others = tuple(each for each in found if each is not counts)
+    return msgspec.structs.replace(counts, others=others) if others else counts
+
+
+def _weight(verdict: Verdict) -> int:
+    if verdict.action is Action.BLOCK:
+        return 0 if verdict.is_final else 1
+    return 2 if verdict.action is Action.WOULD_BLOCK else 3

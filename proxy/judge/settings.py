@@ -1,0 +1,52 @@
+"""The section `policies` of the settings.
+
+What lives here: the section as a whole. What does not: the settings of each policy (its own file), whether they make sense
+(`config/policy_checks.py`), reading them (`config/`).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from proxy.judge.budgets import BudgetSettings
+from proxy.judge.caps import BackstopSettings, CapSettings
+from proxy.judge.gate_settings import (
+    BreakerSettings,
+    GateSettings,
+    QuotaGateSettings,
+    RateGateSettings,
+)
+from proxy.judge.loops import (
+    CycleSettings,
+    NoProgressSettings,
+    RepeatSettings,
+    SameErrorSettings,
+)
+from proxy.judge.spend_rate import SpendRateSettings
+
+
+class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may do how much. By default everything observes but the backstop."""
+
+    backstop: BackstopSettings = BackstopSettings()
+    caps: CapSettings = CapSettings()
+    budgets: tuple[BudgetSettings, ...] = ()
+    spend_rate: SpendRateSettings = SpendRateSettings()
+    repeat: RepeatSettings = RepeatSettings()
+    cycle: CycleSettings = CycleSettings()
+    same_error: SameErrorSettings = SameErrorSettings()
+    no_progress: NoProgressSettings = NoProgressSettings()
+    breaker: BreakerSettings = BreakerSettings()
+    rate_gate: RateGateSettings = RateGateSettings()
+    quota_gate: QuotaGateSettings = QuotaGateSettings()
+    polling_tools: tuple[str, ...] = ("*poll*", "*wait*", "*sleep*")
+    """Shell-style patterns of names of tools that are called again and again on purpose: their calls are in no pattern of a loop."""
+    strict: bool = False
+    """Reserve what a call may cost at most instead of what it is expected to: no overshoot, and fewer calls at once."""
+    on_error: Literal["allow", "block"] = "allow"
+    """What becomes of a call when the policies cannot be asked: a fault here, or Redis does not answer."""
+
+    @property
+    def gates(self) -> GateSettings:
+        """Give the three that know the upstream."""
+        return GateSettings(self.breaker, self.rate_gate, self.quota_gate)
