@@ -47,9 +47,11 @@ _SIGNS = (
     " C:\\data\\",
 )
 _COMMON = [first + second for first in _SYLLABLES for second in _SYLLABLES]
-_ARGUMENTS = {"query": "tea houses in Kyoto", "limit": 10}
+_QUERY = "tea houses in Kyoto"
 
 
+CALLS_OF_A_LOOP = 1000
+"""As in `mock.c`."""
 MAX_SYSTEM, MAX_TOOLS = 12_000, 40
 """Characters of a prompt, definitions of tools: some 30 KB in all, as coding agents have them. Smaller requests give a fifth to both."""
 
@@ -68,13 +70,16 @@ class Shape(NamedTuple):
         return f"{self.size} of {self.messages} {self.family}"
 
 
+Arguments = dict[str, Any]
+
+
 class _Words(NamedTuple):
     """How a family says it."""
 
     path: str
     dialect: str
     user: Callable[[str], Any]
-    call: Callable[[str], Any]
+    call: Callable[[str, Arguments], Any]
     result: Callable[[str, str], Any]
     request: Callable[[str, list[Any], list[Any]], dict[str, Any]]
 
@@ -88,15 +93,15 @@ class Loop:
         self._number = number
         share = shape.body_bytes // 10
         self._system = (
-            f"You are a research assistant. {_text(min(share, MAX_SYSTEM), agent)}"
+            f"You are a research assistant. {text_of(min(share, MAX_SYSTEM), agent)}"
         )
         self._tools = [_tool(n) for n in range(min(share // 400, MAX_TOOLS))]
         self._messages: list[Any] = []
         empty = len(self.body())
         each = max(1, (shape.body_bytes - empty) // ((shape.messages + 1) // 2) - 300)
-        self._messages.append(self._words.user(_text(each, number << 12)))
+        self._messages.append(self._words.user(text_of(each, number << 12)))
         for n in range(shape.messages // 2):
-            self.go_on(_text(each, (number << 12) + n + 1))
+            self.go_on(text_of(each, (number << 12) + n + 1))
 
     @property
     def path(self) -> str:
@@ -108,25 +113,39 @@ class Loop:
         """Give the family's name in the product."""
         return self._words.dialect
 
-    def go_on(self, found: str = "nothing") -> None:
+    def go_on(self, found: str = "nothing", query: str = _QUERY) -> None:
         """Add a call and its result."""
         call_id = self._call_id(next(self._ids))
-        self._messages += [self._words.call(call_id), self._words.result(call_id, found)]  # fmt: skip
+        call = self._words.call(call_id, _arguments(query))
+        self._messages += [call, self._words.result(call_id, found)]
 
-    def body(self) -> bytes:
-        """Give the next request."""
-        return msgspec.json.encode(self._words.request(self._system, self._tools, self._messages))  # fmt: skip
+    def body(self, **more: Any) -> bytes:
+        """Give the next request, with more members."""
+        request = self._words.request(self._system, self._tools, self._messages)
+        return msgspec.json.encode({**request, **more})
+
+    @property
+    def seed(self) -> int:
+        """Give the number of which `mock.c` makes what `answer` gives for the query "page SEED"."""
+        return len(self._messages) // 2 + 1 + CALLS_OF_A_LOOP * self._number
 
     def reading(self) -> Reading:
         """Say what it is answered."""
-        call_id = self._call_id(len(self._messages) // 2 + 1)
-        return Reading(tool_calls=(ToolCall(call_id, "search", msgspec.json.encode(_ARGUMENTS)),))  # fmt: skip
+        arguments = msgspec.json.encode(_arguments(_QUERY))
+        return Reading(tool_calls=(ToolCall(self._next_id(), "search", arguments),))
+
+    def answer(self, query: str) -> Any:
+        """Give the message with which it is answered, before `go_on` adds it."""
+        return self._words.call(self._next_id(), _arguments(query))
+
+    def _next_id(self) -> str:
+        return self._call_id(len(self._messages) // 2 + 1)
 
     def _call_id(self, number: int) -> str:
         return f"call_{number:05d}aB3dE5gH7jK9{self._number:05d}mN1pQ"
 
 
-def _text(size: int, number: int) -> str:
+def text_of(size: int, number: int) -> str:
     """Give so many characters of prose, other ones for each number."""
     prose = _prose()
     start = number * 7919 % len(prose)
@@ -154,8 +173,12 @@ def _tool(number: int) -> dict[str, Any]:
     return {"name": f"search_{number}", "description": "Searches the documents.", "parameters": schema}  # fmt: skip
 
 
-def _arguments() -> str:
-    return msgspec.json.encode(_ARGUMENTS).decode()
+def _arguments(query: str) -> Arguments:
+    return {"query": query, "limit": 10}
+
+
+def _encoded(arguments: Arguments) -> str:
+    return msgspec.json.encode(arguments).decode()
 
 
 FAMILIES = {
@@ -163,8 +186,8 @@ FAMILIES = {
         "/v1/chat/completions",
         "openai_chat",
         lambda text: {"role": "user", "content": text},
-        lambda call_id: {"role": "assistant", "content": None, "tool_calls": [
-            {"id": call_id, "type": "function", "function": {"name": "search", "arguments": _arguments()}}]},
+        lambda call_id, asked: {"role": "assistant", "content": None, "tool_calls": [
+            {"id": call_id, "type": "function", "function": {"name": "search", "arguments": _encoded(asked)}}]},
         lambda call_id, text: {"role": "tool", "tool_call_id": call_id, "content": text},
         lambda system, tools, messages: {
             "model": "gpt-5",
@@ -176,9 +199,9 @@ FAMILIES = {
         "/v1/messages",
         "anthropic",
         lambda text: {"role": "user", "content": [{"type": "text", "text": text}]},
-        lambda call_id: {"role": "assistant", "content": [
+        lambda call_id, asked: {"role": "assistant", "content": [
             {"type": "text", "text": "Let me look."},
-            {"type": "tool_use", "id": call_id, "name": "search", "input": _ARGUMENTS}]},
+            {"type": "tool_use", "id": call_id, "name": "search", "input": asked}]},
         lambda call_id, text: {"role": "user", "content": [
             {"type": "tool_result", "tool_use_id": call_id, "content": [{"type": "text", "text": text}]}]},
         lambda system, tools, messages: {
@@ -193,7 +216,7 @@ FAMILIES = {
         "/v1/responses",
         "openai_responses",
         lambda text: {"role": "user", "content": [{"type": "input_text", "text": text}]},
-        lambda call_id: {"type": "function_call", "call_id": call_id, "name": "search", "arguments": _arguments()},
+        lambda call_id, asked: {"type": "function_call", "call_id": call_id, "name": "search", "arguments": _encoded(asked)},
         lambda call_id, text: {"type": "function_call_output", "call_id": call_id, "output": text},
         lambda system, tools, messages: {
             "model": "gpt-5",
@@ -206,7 +229,7 @@ FAMILIES = {
         "/v1beta/models/gemini-3-pro:generateContent",
         "gemini",
         lambda text: {"role": "user", "parts": [{"text": text}]},
-        lambda call_id: {"role": "model", "parts": [{"functionCall": {"id": call_id, "name": "search", "args": _ARGUMENTS}}]},
+        lambda call_id, asked: {"role": "model", "parts": [{"functionCall": {"id": call_id, "name": "search", "args": asked}}]},
         lambda call_id, text: {"role": "user", "parts": [
             {"functionResponse": {"id": call_id, "name": "search", "response": {"output": text}}}]},
         lambda system, tools, messages: {

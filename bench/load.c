@@ -1,12 +1,13 @@
 /* Calls a chat endpoint and measures: POSTs over HTTP/1.1 with keep-alive, answers whole or streamed.
  *
  *   load -p PORT [-P PATH] [-c CONNECTIONS] [-n REQUESTS] [-W WARM_UP_REQUESTS] [-D STOP_ASKING_AFTER_SECONDS]
- *        [-T GIVE_UP_AFTER_SECONDS] [-r REQUESTS_A_SECOND] [-s [-u] [-N EVENTS] [-d DELAY_US] [-R RAMP_MS]]
+ *        [-T GIVE_UP_AFTER_SECONDS] [-r REQUESTS_A_SECOND] [-s [-u] [-N EVENTS] [-d DELAY_US] [-R RAMP_MS]] [-f BODIES]
  *
  * Closed loop: each connection asks again when its answer is whole. With -r requests come at that rate, whatever became of
  * those before, and latency counts from when a request was due. -s asks for streams, -u for usage in them; over -R the
  * connections open one after the other. A stream is good only when the status is 200, every event and [DONE] came, and
  * the body ended as HTTP says. One line of JSON on stdout; times in microseconds; the first failures on stderr.
+ * -f: the bodies to send, one a line, in their order, each once; else one of a kilobyte is sent again and again.
  */
 #include "wire.h"
 
@@ -38,6 +39,7 @@ struct connection {
     enum state state;
     bool is_warm_up, chunked, has_bytes, saw_done, keep_alive;
     uint64_t due, last_event; /* nanoseconds */
+    const struct buffer *request;
     size_t sent, head_size, line_size, carried;
     int64_t left; /* of the body or the chunk; -1: until the connection closes */
     enum part part;
@@ -48,7 +50,7 @@ struct connection {
 static struct {
     int port, connections, requests, warm_up, events, delay_us, ramp_ms;
     bool stream, usage;
-    const char *path;
+    const char *path, *bodies;
     double rate, stop_after, give_up_after;
 } options = {.connections = 10, .requests = 1000, .events = 50, .delay_us = 20000, .path = "/v1/chat/completions",
              .give_up_after = 120};
@@ -57,8 +59,8 @@ static struct samples latency, first_byte, travel, gap;
 static int issued, finished, good, failed, poller, idle_count;
 static uint64_t events_total, bytes_total, late, measured_from, last_end;
 static struct connection *connections, **idle;
-static char request[8192];
-static size_t request_size;
+static struct buffer *requests;
+static int request_count;
 
 static void add(struct samples *s, uint64_t ns)
 {
@@ -95,8 +97,8 @@ static void hang_up(struct connection *c)
 
 static void send_request(struct connection *c)
 {
-    while (c->sent < request_size) {
-        ssize_t sent = send(c->fd, request + c->sent, request_size - c->sent, MSG_NOSIGNAL);
+    while (c->sent < held(c->request)) {
+        ssize_t sent = send(c->fd, c->request->data + c->sent, held(c->request) - c->sent, MSG_NOSIGNAL);
         if (sent < 0)
             return;
         c->sent += (size_t)sent;
@@ -111,6 +113,7 @@ static void ask(struct connection *c, uint64_t due)
     c->fd = fd;
     c->open = open;
     c->due = due;
+    c->request = &requests[issued % request_count];
     c->is_warm_up = issued++ < options.warm_up;
     if (open) {
         c->state = HEAD;
@@ -380,6 +383,23 @@ static void run(void)
 
 /* What is asked, and what came of it. */
 
+static void add_request(const char *body, size_t size)
+{
+    char head[1024];
+    int head_size = snprintf(head, sizeof head,
+                             "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\n"
+                             "Content-Type: application/json\r\nUser-Agent: OpenAI/Python 3.54.0\r\n"
+                             "Authorization: Bearer sk-mock-0123456789abcdef\r\nX-Stainless-Lang: python\r\n"
+                             "X-Stainless-Runtime: CPython\r\nContent-Length: %zu\r\n\r\n", options.path, options.port, size);
+    if (head_size >= (int)sizeof head)
+        die("the path is too long");
+    requests = must(realloc(requests, (size_t)(request_count + 1) * sizeof *requests));
+    struct buffer *made = &requests[request_count++];
+    *made = (struct buffer){0};
+    append(made, head, (size_t)head_size);
+    append(made, body, size);
+}
+
 static void make_request(void)
 {
     char body[4096];
@@ -394,15 +414,24 @@ static void make_request(void)
     for (int i = 0; i < PROMPT_BYTES; i++)
         body[size++] = i % 7 == 6 ? ' ' : (char)('a' + i * 11 % 26);
     size += snprintf(body + size, sizeof body - (size_t)size, "\"}]}");
-    int head = snprintf(request, sizeof request,
-                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: application/json\r\n"
-                        "Content-Type: application/json\r\nUser-Agent: OpenAI/Python 3.54.0\r\n"
-                        "Authorization: Bearer sk-mock-0123456789abcdef\r\nX-Stainless-Lang: python\r\n"
-                        "X-Stainless-Runtime: CPython\r\nContent-Length: %d\r\n\r\n", options.path, options.port, size);
-    request_size = (size_t)(head + size);
-    if (request_size > sizeof request)
-        die("the path is too long");
-    memcpy(request + head, body, (size_t)size);
+    add_request(body, (size_t)size);
+}
+
+static void read_requests(void)
+{
+    FILE *file = fopen(options.bodies, "r");
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t size;
+    if (!file)
+        die(options.bodies);
+    while ((size = getline(&line, &room, file)) > 1)
+        add_request(line, (size_t)size - 1);
+    if (!request_count)
+        die(options.bodies);
+    free(line);
+    fclose(file);
+    options.requests = request_count;
 }
 
 static int by_size(const void *a, const void *b)
@@ -426,7 +455,7 @@ static void print_samples(const char *name, struct samples *s)
 
 static void read_options(int count, char **arguments)
 {
-    for (int option; (option = getopt(count, arguments, "p:P:c:n:W:D:T:r:suN:d:R:")) >= 0;)
+    for (int option; (option = getopt(count, arguments, "p:P:c:n:W:D:T:r:suN:d:R:f:")) >= 0;)
         switch (option) {
         case 'p': options.port = atoi(optarg); break;
         case 'P': options.path = optarg; break;
@@ -441,6 +470,7 @@ static void read_options(int count, char **arguments)
         case 'N': options.events = atoi(optarg); break;
         case 'd': options.delay_us = atoi(optarg); break;
         case 'R': options.ramp_ms = atoi(optarg); break;
+        case 'f': options.bodies = optarg; break;
         default: exit(2);
         }
     if (options.port <= 0 || options.connections <= 0) {
@@ -452,7 +482,10 @@ static void read_options(int count, char **arguments)
 int main(int count, char **arguments)
 {
     read_options(count, arguments);
-    make_request();
+    if (options.bodies)
+        read_requests();
+    else
+        make_request();
     poller = epoll_create1(0);
     connections = must(calloc((size_t)options.connections, sizeof *connections));
     idle = must(calloc((size_t)options.connections, sizeof *idle));

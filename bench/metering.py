@@ -114,7 +114,7 @@ def _added(
 
 def _round(dialect: Dialect, path: str, chunks: list[bytes], settler: Settler) -> int:
     """Give the nanoseconds that one exchange took."""
-    desk = _desk(settler)
+    desk = desk_of(settler)
     opened = Open("a", "s", 1_790_000_000_000_000, "i", "t", provider="openai")
     inbox = SimpleNamespace(chunks=1, max_gap=0.0, last_at=2.0)
     connection: Any = SimpleNamespace(inbox=inbox)
@@ -146,7 +146,7 @@ def _unsettled() -> Settler:
     return cast("Settler", nothing)
 
 
-def _desk(settler: Settler) -> Desk:
+def desk_of(settler: Settler) -> Desk:
     nowhere: Any = SimpleNamespace(append=_nothing)
     return Desk(
         spool=nowhere,

@@ -5,7 +5,8 @@
  * One thread, epoll, HTTP/1.1 with keep-alive; request bodies need a Content-Length. A body with "stream":true is
  * answered with "max_tokens" events, "seed" microseconds apart; each carries the time at which it was written, so that
  * a client on this machine can tell how long it travelled. Usage comes as OpenAI sends it: an event of its own, and null
- * in all others, only where "include_usage":true asked for it. Every other body gets 1.5 KB of JSON.
+ * in all others, only where "include_usage":true asked for it. Every other body gets 1.5 KB of JSON; one with tools and a
+ * "seed" gets a call of the tool "search" whose id and arguments are made of that number (`conversations.py` knows them).
  */
 #include "wire.h"
 
@@ -22,6 +23,7 @@
 #define READ_BYTES 16384
 #define TEXT_BYTES 25 /* of an event; with what stands around it, some 200 */
 #define PROMPT_TOKENS 211
+#define CALLS_OF_A_LOOP 1000
 
 struct connection {
     int fd;
@@ -218,6 +220,24 @@ static void begin_stream(struct connection *c, const char *body, size_t size)
         set_timer(c, now_ns() + c->delay_ns);
 }
 
+static void append_call(struct connection *c, long number)
+{
+    char body[1024], head[256];
+    int size = snprintf(body, sizeof body,
+                        "{\"id\":\"chatcmpl-%ld\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"gpt-4o-mini\","
+                        "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{"
+                        "\"id\":\"call_%05ldaB3dE5gH7jK9%05ldmN1pQ\",\"type\":\"function\",\"function\":{\"name\":\"search\","
+                        "\"arguments\":\"{\\\"query\\\":\\\"page %ld\\\",\\\"limit\\\":10}\"}}],\"refusal\":null},"
+                        "\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":5000,"
+                        "\"completion_tokens\":60,\"total_tokens\":5060,\"prompt_tokens_details\":{\"cached_tokens\":4096}}}",
+                        number, number % CALLS_OF_A_LOOP, number / CALLS_OF_A_LOOP, number);
+    int head_size = snprintf(head, sizeof head,
+                             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-request-id: req_mock\r\n"
+                             "Content-Length: %d\r\n\r\n", size);
+    append(&c->out, head, (size_t)head_size);
+    append(&c->out, body, (size_t)size);
+}
+
 /* Answers what has come; a request behind a running stream waits for its end. */
 static void serve(struct connection *c)
 {
@@ -231,8 +251,11 @@ static void serve(struct connection *c)
         if (held(&c->in) < head_size + body_size)
             break;
         char *body = request + head_size;
+        long number;
         if (find(body, body_size, "\"stream\":true") || find(body, body_size, "\"stream\": true"))
             begin_stream(c, body, body_size);
+        else if ((number = number_after(body, body_size, "\"seed\":", -1)) >= 0 && find(body, body_size, "\"tools\":"))
+            append_call(c, number);
         else
             append(&c->out, json.data, json.end);
         c->in.begin += head_size + body_size;

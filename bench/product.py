@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from bench.machine import children_of, command_of, pin, starting_on
 
@@ -58,8 +59,10 @@ class Mock(_Running):
         self.path = "/v1/chat/completions"
 
 
-def settings(place: Path, mock: Mock) -> Path:
-    """Write settings: everything as by default, but for ports, the data directory and the provider's address."""
+def settings(
+    place: Path, mock: Mock, policies: Mapping[str, Any] | None = None
+) -> Path:
+    """Write settings: everything as by default, but for ports, the data directory, the provider's address, and `policies`."""
     upstream = f"http://127.0.0.1:{mock.port}"
     any_port = "127.0.0.1:0"
     given = {
@@ -68,6 +71,7 @@ def settings(place: Path, mock: Mock) -> Path:
         "store": {"listen": any_port},
         "data_dir": str(place / "data"),
         "routes": {"openai": {"url": upstream, "kind": "llm", "provider": "openai"}},
+        "policies": policies or {},
     }
     path = place / "tachograph.yaml"
     path.write_text(json.dumps(given))
@@ -140,7 +144,13 @@ _MODULES = {
 class Worker(_Running):
     """A worker alone, started as the supervisor starts it; its records stay in the spool."""
 
-    def __init__(self, place: Path, mock: Mock, *options: str) -> None:
+    def __init__(
+        self,
+        place: Path,
+        mock: Mock,
+        *options: str,
+        policies: Mapping[str, Any] | None = None,
+    ) -> None:
         """`options` are the interpreter's."""
         self.path = CHAT
         self.errors = place / "worker.err"
@@ -148,7 +158,12 @@ class Worker(_Running):
             fd = listener.fileno()
             self.port = listener.getsockname()[1]
             module = ["-P", *options, "-m", "proxy.worker"]
-            arguments = ["--config", str(settings(place, mock)), "--name", "w0"]
+            arguments = [
+                "--config",
+                str(settings(place, mock, policies)),
+                "--name",
+                "w0",
+            ]
             with starting_on(PRODUCT_CORE), self.errors.open("wb") as errors:
                 self.process = subprocess.Popen(
                     [sys.executable, *module, *arguments, "--fd", str(fd)],

@@ -75,12 +75,16 @@ class Settler:
         prompt = (cost.input or 0) + (cost.other or 0)
         price = Price(-(-prompt // 1000), -(-(cost.output or 0) // _OUTPUT_SAMPLE))
         is_refused = False
-        if book.unpriced.policy == "block":
+        if self.refuses_unpriced():
             is_unknown = book.terms(place).is_unknown
             refused = unpriced.verdict(ask, asking.provider, is_unknown=is_unknown)
             is_refused = refused is not None
         window = book.table.context_window(place.provider, place.model)
         return Quote(tokens, price, window, is_refused)
+
+    def refuses_unpriced(self) -> bool:
+        """Tell whether models without a price are refused."""
+        return self.book.unpriced.policy == "block"
 
     def settle(
         self,

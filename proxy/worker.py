@@ -130,7 +130,7 @@ class Worker:
         counting = self._counting
         outside = Outside(
             SteadyClock().now_us, partial(self._random.getrandbits, 16), self._settler.quote, counting.fault, self._note,
-            self._new_event_id, counting.verdict, counting.unsaid, counting.breaker,
+            self._new_event_id, counting.verdict, counting.unsaid, counting.breaker, self._settler.refuses_unpriced,
         )  # fmt: skip
         return governor_of(self.settings, self._installation.seed, self._runs, outside)
 

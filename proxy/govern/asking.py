@@ -13,6 +13,7 @@ from proxy.govern.said import Said
 from proxy.identify.conversation import Conversation
 from proxy.judge.case import Case
 from proxy.judge.expected import Expected, Kin, Price
+from proxy.judge.matching import Site
 from proxy.model import Ask, Kind
 
 MOST_OUTPUT_TOKENS = 128_000
@@ -51,6 +52,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     """Nobody knows what the model costs, and the settings refuse such models."""
 
 
+UNQUOTED = Quote()
 Quoting = Callable[[Asking], Quote]
 
 
@@ -62,6 +64,12 @@ class Placed:
     turn_seq: int = 1
     session_id: str = ""
     is_retry: bool = False
+
+
+def site_of(asking: Asking) -> Site:
+    """Say which limits hold for it."""
+    ask = asking.ask
+    return Site(asking.tenant, asking.agent, asking.caller, asking.route, ask.model, ask.kind)  # fmt: skip
 
 
 def kin_of(asking: Asking) -> Kin:

@@ -45,6 +45,8 @@ class Outside:
     """Counts a verdict that gets no event, since there were too many."""
     breaker: Callable[[str, str, Phase], None]
     """Told of route, model and phase."""
+    refuses_unpriced: Callable[[], bool]
+    """Whether models without a price are refused."""
 
 
 class Governor:
@@ -61,7 +63,7 @@ class Governor:
         self._breakers: OrderedDict[int, tuple[str, str, str]] = OrderedDict()
         self.expected = Expected()
         self._court = Court(
-            seed, outside.clock, outside.quote, self.expected, Answered(), self._tell, self._meet, outside.random,
+            seed, outside.clock, outside.quote, outside.refuses_unpriced, self.expected, Answered(), self._tell, self._meet, outside.random,
             outside.fault, state.is_shared,
         )  # fmt: skip
         self.use(settings)
@@ -71,10 +73,17 @@ class Governor:
         self._rules = Rules(Bench(settings, self._terms), Gates(settings.gates, self._terms.key))  # fmt: skip
 
     def tab(self, asking: Asking) -> Tab | None:
-        """Open a tab; `None` for what is no work, which nothing limits. Does not raise."""
+        """Open a tab; `None` for what nothing limits: what is no work, or where all is off. Does not raise."""
         if not asking.ask.is_step:
             return None
-        return Tab(self._court, self._rules, asking)
+        heed = None
+        try:
+            heed = self._rules.heed(asking)
+            if not heed.is_limited and not self._outside.refuses_unpriced():
+                return None
+        except Exception:  # noqa: BLE001  # the guard of the phase judge
+            self._outside.fault("judge")
+        return Tab(self._court, self._rules, asking, heed)
 
     async def ask(self, tab: Tab, opened: Open) -> None:
         """Ask for a call that nobody has been asked for while it was identified."""

@@ -6,21 +6,28 @@ that could not be judged goes on. What does not: the rules (`governor.py`), the 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from msgspec.structs import replace
 
 from proxy.govern.announcing import phase_name
-from proxy.govern.asking import Asking, Placed, Quoting, case_of, kin_of
-from proxy.govern.said import Answered, said
+from proxy.govern.asking import (
+    UNQUOTED,
+    Asking,
+    Placed,
+    Quoting,
+    case_of,
+    kin_of,
+    site_of,
+)
+from proxy.govern.said import NOTHING, Answered, said
 from proxy.http.headers import RawHeaders
 from proxy.judge import gates, unpriced
-from proxy.judge.bench import Bench, Spent, first_of
+from proxy.judge.bench import Bench, Needs, Spent, first_of
 from proxy.judge.case import Case
 from proxy.judge.claims import Answer, Change, Claim, Hold, Permit, Phase, taken_back
 from proxy.judge.expected import Expected
 from proxy.judge.gates import Gates, Passage
-from proxy.judge.matching import Site
 from proxy.judge.signals import ALIVE, End, read_signals
 from proxy.judge.verdict import Action, Verdict
 from proxy.model import Kind, Outcome, Reading, UsageSource
@@ -35,12 +42,29 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Heed(NamedTuple):
+    """What counts for a call, by the policies of its site."""
+
+    needs: Needs
+    passage: Passage
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is looked at."""
+        return self.needs.anything or bool(self.passage.claims)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The policies under one set of settings."""
 
     bench: Bench
     gates: Gates
+
+    def heed(self, asking: Asking) -> Heed:
+        """Say what counts for a call."""
+        site = site_of(asking)
+        return Heed(self.bench.needs(site), self.gates.passage(site, asking.origin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +74,8 @@ class Court:
     seed: int
     clock: Callable[[], int]
     quote: Quoting
+    refuses_unpriced: Callable[[], bool]
+    """Whether models without a price are refused, whatever the policies say."""
     expected: Expected
     answered: Answered
     tell: Callable[[Sequence[Change], int], None]
@@ -65,10 +91,14 @@ class Court:
 class Tab:
     """One call; a `Plea`."""
 
-    def __init__(self, court: Court, rules: Rules, asking: Asking) -> None:
+    def __init__(
+        self, court: Court, rules: Rules, asking: Asking, heed: Heed | None
+    ) -> None:
+        """Without `heed` nobody could say what counts, which is counted already: the call is not judged."""
         self._court = court
         self._rules = rules
         self._asking = asking
+        self._heed = heed
         self._case: Case | None = None
         self._passage: Passage | None = None
         self._offset = 0
@@ -87,21 +117,24 @@ class Tab:
     def place(self, placed: Placed) -> None:
         """Say where the call belongs, and with that what it claims; again where that changes."""
         self._case, self.claims = None, ()
-        self._try(self._place, placed)
+        if self._heed is not None:
+            self._try(self._place, placed, *self._heed)
 
-    def _place(self, placed: Placed) -> None:
+    def _place(self, placed: Placed, needs: Needs, passage: Passage) -> None:
         court, asking, bench = self._court, self._asking, self._rules.bench
-        quote = court.quote(asking)
+        quote = UNQUOTED
+        if needs.price or court.refuses_unpriced():
+            quote = court.quote(asking)
         if quote.is_refused:
             self._before = unpriced.verdict(asking.ask, asking.provider, is_unknown=True)  # fmt: skip
             return
-        said_now = said(
-            court.seed, asking.tenant, asking.conversation, asking.body, court.answered, self.now_us,
-        )  # fmt: skip
+        said_now = NOTHING
+        if needs.words:
+            said_now = said(
+                court.seed, asking.tenant, asking.conversation, asking.body, court.answered, self.now_us,
+            )  # fmt: skip
         case = case_of(asking, placed, quote, said_now, court.expected, self.now_us)
         claims = bench.claims(case)
-        site = Site(case.tenant, case.agent, case.caller, case.route, case.model, case.kind)  # fmt: skip
-        passage = self._rules.gates.passage(site, asking.origin)
         if passage.breaker:
             court.meet(asking, passage.breaker)
         self._case, self._passage, self._offset = case, passage, len(claims)

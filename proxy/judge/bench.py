@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -59,19 +59,35 @@ class Spent(NamedTuple):
     """Input and output."""
 
 
+_Blank = tuple[int, Amount, Vary, int, Scope, int, int, Mode, bool, int]
+"""A claim's place, its amount, and what keeps its accounts apart; and the members of the `Take` that stay."""
+
+
+class Needs(NamedTuple):
+    """What of a case decides over the calls of a site; the rest may be left out of it."""
+
+    price: bool
+    """What it will cost, and how long it is."""
+    words: bool
+    """What it asks, calls and returns."""
+    anything: bool
+    """Else nothing limits it."""
+
+
 class _Plan(msgspec.Struct, frozen=True):
     """What holds for the calls of one site."""
 
     lines: tuple[Line, ...]
     fixed: tuple[Claim, ...]
     """The claim of each line as it stands."""
-    filled: tuple[tuple[int, Take, Amount, Vary], ...]
-    """Those that a call fills in, and their places."""
+    filled: tuple[_Blank, ...]
+    """Those that a call fills in."""
     same_us: int
     """The window in which equal bodies are counted; 0 where they are not."""
     circles: Circles | None
     window_mode: ModeName
     window_share: float | None
+    needs: Needs
 
 
 class Bench:
@@ -86,13 +102,18 @@ class Bench:
         self._plans: OrderedDict[tuple[object, ...], _Plan] = OrderedDict()
         self._is_polled = lru_cache(_TOOL_NAMES)(self._look_up_tool)
 
+    def needs(self, site: Site) -> Needs:
+        """Say what it takes to judge the calls of a site."""
+        return self._plan(msgspec.structs.astuple(site)).needs
+
     def claims(self, case: Case) -> list[Claim]:
         """Give what a call claims; what is no step claims nothing."""
         if not case.is_step:
             return []
-        plan = self._plan(case)
+        plan = self._plan_of(case)
         made = list(plan.fixed)
-        amounts = _worst(case) if self._settings.strict else (1, case.expected_nano, case.expected_tokens)  # fmt: skip
+        nano, tokens = _worst(case) if self._settings.strict else (case.expected_nano, case.expected_tokens)  # fmt: skip
+        amounts = (1, min(nano, MOST), min(tokens, MOST))
         now_us = case.now_us
         day = now_us // DAY_US
         by = (
@@ -104,17 +125,8 @@ class Bench:
             month_of(day)[0],
             case.body ^ (now_us // plan.same_us) if plan.same_us else 0,
         )
-        for place, take, amount, vary in plan.filled:
-            made[place] = Take(
-                take.key ^ by[vary],
-                take.scope,
-                min(amounts[amount], MOST),
-                take.limit,
-                take.warn,
-                take.mode,
-                take.reserve,
-                take.ttl_us,
-            )
+        for place, amount, vary, key, scope, limit, warn, mode, reserve, ttl_us in plan.filled:  # fmt: skip
+            made[place] = Take(key ^ by[vary], scope, amounts[amount], limit, warn, mode, reserve, ttl_us)  # fmt: skip
         if plan.circles is not None:
             made += plan.circles.claims(case, self._is_polled)
         return made
@@ -123,7 +135,7 @@ class Bench:
         """Say what the keeper's answer to `claims` means; `None` where nobody has anything to say."""
         if not case.is_step:
             return None
-        plan = self._plan(case)
+        plan = self._plan_of(case)
         found = [
             _of_finding(plan.lines[each.claim], each, case, answer)
             for each in answer.findings
@@ -141,15 +153,15 @@ class Bench:
         self, case: Case, claims: Sequence[Claim], answer: Answer, spent: Spent | None
     ) -> list[Change]:
         """Say what ends the reservations of an admitted call; where nobody knows what it came to, at what was reserved."""
-        lines, found = self._plan(case).lines, list[Change]()
+        lines, found = self._plan_of(case).lines, list[Change]()
+        nano, tokens = (0, 0) if spent is None else (min(spent.nano, MOST), min(spent.tokens, MOST))  # fmt: skip
         for hold in answer.holds:
-            claim = claims[hold.claim]
+            at, actual = hold.claim, hold.amount
+            claim = claims[at]
             if not isinstance(claim, Take):
                 continue  # a permit, which a signal gives back
-            actual = hold.amount
             if spent is not None:
-                is_money = lines[hold.claim].amount is Amount.COST
-                actual = min(spent.nano if is_money else spent.tokens, MOST)
+                actual = nano if lines[at].amount is Amount.COST else tokens
             found.append(Settle(hold.key, hold.owner, hold.amount, actual, claim.ttl_us))  # fmt: skip
         return found
 
@@ -161,8 +173,10 @@ class Bench:
             Action.BLOCK, "policies", Reason.FAULT, wording.fault(), "request", "", "", BUSY_SECONDS, is_final=False,
         )  # fmt: skip
 
-    def _plan(self, case: Case) -> _Plan:
-        place = (case.tenant, case.agent, case.caller, case.route, case.model, case.kind, case.is_retry, case.body != 0)  # fmt: skip
+    def _plan_of(self, case: Case) -> _Plan:
+        return self._plan((case.tenant, case.agent, case.caller, case.route, case.model, case.kind, case.is_retry, case.body != 0))  # fmt: skip
+
+    def _plan(self, place: tuple[Any, ...]) -> _Plan:
         plan = self._plans.get(place)
         if plan is None:
             plan = self._plans[place] = self._made(Site(*place))
@@ -179,27 +193,34 @@ class Bench:
             *spend_rate_lines(settings.spend_rate, site, terms),
         ]
         filled = [
-            (place, line.claim, line.amount, line.rule.vary)
+            _blank(place, line.claim, line)
             for place, line in enumerate(lines)
             if isinstance(line.claim, Take)
             and (line.amount is not Amount.ONE or line.rule.vary is not Vary.NOTHING)
         ]
         same = (each.rule.window_seconds for each in lines if each.rule.vary is Vary.BODY)  # fmt: skip
+        same_us = next(same, 0) * US_PER_SECOND
         mode, share = window_share(settings.caps, site)
+        if mode == "off":
+            share = None
+        circles = circles_of(settings, site, terms)
+        has_price = share is not None or any(line.amount is not Amount.ONE for line in lines)  # fmt: skip
+        has_words = circles is not None or same_us > 0
         return _Plan(
             tuple(lines),
             tuple(line.claim for line in lines),
             tuple(filled),
-            next(same, 0) * US_PER_SECOND,
-            circles_of(settings, site, terms),
+            same_us,
+            circles,
             mode,
             share,
+            Needs(has_price, has_words, bool(lines) or has_price or has_words),
         )
 
     def _full(self, plan: _Plan, case: Case) -> Verdict | None:
         """Judge the window, for which nothing needs to be remembered."""
         share, size = plan.window_share, case.window_tokens
-        if share is None or plan.window_mode == "off" or not size:
+        if share is None or not size:
             return None
         if case.input_tokens <= share * size:
             return None
@@ -214,11 +235,17 @@ class Bench:
         return any(fnmatchcase(name, each) for each in self._settings.polling_tools)
 
 
-def _worst(case: Case) -> tuple[int, int, int]:
+def _blank(place: int, claim: Take, line: Line) -> _Blank:
+    return (
+        place, line.amount, line.rule.vary, claim.key, claim.scope, claim.limit, claim.warn, claim.mode, claim.reserve, claim.ttl_us,
+    )  # fmt: skip
+
+
+def _worst(case: Case) -> tuple[int, int]:
     """Say what a call takes at most; where its answer may be of any length, what it is expected to write."""
     longest = case.max_output_tokens
     tokens = case.expected_tokens if longest is None else case.input_tokens + longest
-    return 1, case.worst_nano, tokens
+    return case.worst_nano, tokens
 
 
 def _action(mode: Mode | ModeName, *, is_warning: bool, is_allowed: bool) -> Action:

@@ -5,7 +5,7 @@ the clock. One for a worker: what another worker has learned is not known here, 
 
 Calls of one caller's agent to one model by one operation are alike; where that agent has asked too little yet, those of all its caller's agents
 are looked at. Of each the newest `KEPT` are remembered, so that a change of habits is followed within as many calls. The quantile is taken
-when an answer is learned, so that asking costs two look-ups.
+when it is asked for the first time, since of an agent's calls those of all agents are hardly ever asked for.
 
 Cold start: where nothing is known, a call is expected to write `COLD_OUTPUT_TOKENS`, or as many as it may where that is less. It is not the
 worst case: one that may write 128,000 tokens for ten dollars would keep all others of its run waiting, and the first answer tells
@@ -67,19 +67,28 @@ class Learned(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Sample:
-    """The newest costs and lengths of one kind of calls, and their upper quantiles."""
+    """The newest costs and lengths of one kind of calls."""
 
-    __slots__ = ("nano", "tokens", "upper_nano", "upper_tokens")
+    __slots__ = ("_upper", "nano", "tokens")
 
     def __init__(self) -> None:
         self.nano = array("q")
         self.tokens = array("q")
-        self.upper_nano = 0
-        self.upper_tokens = 0
+        self._upper: tuple[int, int] | None = None
 
     def add(self, nano: int, tokens: int) -> None:
-        self.upper_nano = _added(self.nano, nano)
-        self.upper_tokens = _added(self.tokens, tokens)
+        self._upper = None
+        for newest, value in ((self.nano, nano), (self.tokens, tokens)):
+            newest.append(value)
+            if len(newest) > KEPT:
+                del newest[0]
+
+    def upper(self) -> tuple[int, int]:
+        """Give the upper quantiles."""
+        if self._upper is None:
+            at = -(-len(self.nano) * QUANTILE_PERCENT // 100) - 1
+            self._upper = sorted(self.nano)[at], sorted(self.tokens)[at]
+        return self._upper
 
 
 class Expected:
@@ -99,12 +108,13 @@ class Expected:
         if known is None:
             tokens = min(limit, COLD_OUTPUT_TOKENS)
             return Guess(_priced(price, tokens), worst, tokens)
-        tokens = min(limit, known.upper_tokens)
+        nano, upper = known.upper()
+        tokens = min(limit, upper)
         if (
             not worst
         ):  # it costs nothing, or nobody knows its price: what its like cost counts
-            return Guess(known.upper_nano, known.upper_nano, tokens)
-        return Guess(min(known.upper_nano, worst), worst, tokens)
+            return Guess(nano, nano, tokens)
+        return Guess(min(nano, worst), worst, tokens)
 
     def learn(self, kin: Kin, nano: int, output_tokens: int) -> None:
         """Take what a whole answer came to; one that was cut says nothing."""
@@ -152,10 +162,3 @@ def _keys(kin: Kin) -> tuple[_Key, ...]:
 
 def _priced(price: Price, output_tokens: int) -> int:
     return min(price.prompt_nano + -(-price.output_pico * output_tokens // 1000), MOST)
-
-
-def _added(newest: "array[int]", value: int) -> int:
-    newest.append(value)
-    if len(newest) > KEPT:
-        del newest[0]
-    return sorted(newest)[-(-len(newest) * QUANTILE_PERCENT // 100) - 1]

@@ -59,6 +59,6 @@ def make_governor(
     heard = heard or Heard()
     outside = Outside(
         heard.clock, lambda: 0, heard.quote, heard.fault, heard.events.append, lambda: uuid.uuid4().hex, heard.verdict,
-        heard.count_unsaid, heard.breaker,
+        heard.count_unsaid, heard.breaker, lambda: heard.quoted.is_refused,
     )  # fmt: skip
     return Governor(settings or PolicySettings(), TERMS, SEED, state, outside)
