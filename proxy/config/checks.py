@@ -12,11 +12,11 @@ from typing import NoReturn
 import msgspec
 
 from proxy.config.addresses import Address, parse_address
-from proxy.config.policy_checks import check_policies, first_enforced
+from proxy.config.policy_checks import check_policies
 from proxy.config.price_checks import check_prices
 from proxy.config.reading import shown
 from proxy.config.route_checks import check_clients, check_routes
-from proxy.config.state_checks import MEMORY, check_state
+from proxy.config.state_checks import check_state
 from proxy.config.structs import Settings
 from proxy.errors import SettingsError
 from proxy.http.base_url import parse_authority, parse_base_url
@@ -48,7 +48,6 @@ def check(settings: Settings) -> None:
     check_clients(settings)
     check_prices(settings)
     check_policies(settings.policies, settings.routes)
-    _check_sharing(settings)
     _check_destinations(settings)
     _check_files(settings)
     _check_sizes(settings)
@@ -89,16 +88,6 @@ def _check_numbers(settings: Settings) -> None:
             fail(
                 key, value, "zero or a positive number" if zero else "a positive number"
             )
-
-
-def _check_sharing(settings: Settings) -> None:
-    """Refuse limits that would be counted by each worker for itself, so that two of them let pass twice as much."""
-    key = first_enforced(settings.policies)
-    if settings.state != MEMORY and key:
-        raise SettingsError(
-            f"{key}: is enforce, but with state in Redis each worker counts for itself yet; "
-            "set it to observe, or state to memory and workers to 1"
-        )
 
 
 def _check_listeners(settings: Settings) -> None:

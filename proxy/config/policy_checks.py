@@ -5,7 +5,7 @@ What lives here: checks of the section `policies`. What does not: types and unkn
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 
@@ -54,22 +54,6 @@ def check_policies(settings: PolicySettings, routes: Collection[str]) -> None:
         _check_loop(f"policies.{name}", getattr(settings, name))
     for index, pattern in enumerate(settings.polling_tools):
         _check_pattern(f"policies.polling_tools[{index}]", pattern)
-
-
-def first_enforced(settings: PolicySettings) -> str:
-    """Give the key of the first mode that is `enforce`, but for the backstop's; empty where there is none."""
-    for name in settings.__struct_fields__:
-        section: Any = getattr(settings, name)
-        if name == "budgets":
-            places = [(f"budgets[{index}]", each) for index, each in enumerate(section)]
-        elif name != "backstop" and hasattr(section, "when"):
-            places = [(name, section), *((f"{name}.when[{index}]", each) for index, each in enumerate(section.when))]  # fmt: skip
-        else:
-            continue
-        for key, each in places:
-            if each.mode == "enforce":
-                return f"policies.{key}.mode"
-    return ""
 
 
 def _check_section(key: str, section: msgspec.Struct, routes: Collection[str]) -> None:

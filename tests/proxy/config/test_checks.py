@@ -185,16 +185,10 @@ def test_the_example_shows_each_number():
         assert re.search(rf"\b{key.rpartition('.')[2]}:", text), key
 
 
-def test_policies_that_enforce_want_one_worker_that_counts(tmp_path):
-    observing = loaded(tmp_path, "state: redis://h")
-    assert observing.policies.backstop.mode == "enforce"
-    text = "policies: {caps: {mode: enforce}}\n"
+@pytest.mark.parametrize("state", ["memory", "redis://h"])
+def test_policies_may_enforce_whoever_keeps_the_state(tmp_path, state: str):
+    text = f"policies: {{caps: {{mode: enforce}}}}\nstate: {state}"
     assert loaded(tmp_path, text).policies.caps.mode == "enforce"
-    with pytest.raises(
-        SettingsError,
-        match=r"^policies.caps.mode: is enforce, but with state in Redis each worker counts",
-    ):
-        loaded(tmp_path, text + "state: redis://h")
 
 
 def test_repr_hides_secrets(tmp_path):

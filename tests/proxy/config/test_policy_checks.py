@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.policy_checks import check_policies, first_enforced
+from proxy.config.policy_checks import check_policies
 from proxy.config.reading import check_value, read_yaml
 from proxy.errors import SettingsError
 from proxy.judge.caps import CapLimits, CapOverride
@@ -163,18 +163,3 @@ def test_c04_no_odd_number_gets_through(key: str, value: float):
         assert str(refused).startswith(f"policies.{policy}.")  # noqa: PT017
     else:
         assert 0 < value <= 366 * 86_400
-
-
-ENFORCED = {
-    "backstop: {mode: enforce}": "",
-    "caps: {when: [{agent: a, steps: 3}]}": "",
-    "caps: {mode: enforce}": "policies.caps.mode",
-    "repeat: {when: [{agent: a, mode: off}, {agent: b, mode: enforce}]}": "policies.repeat.when[1].mode",
-    f"budgets: [{{{BUDGET}, steps: 1}}, {{name: b, per: agent, period: day, steps: 1, mode: enforce}}]": "policies.budgets[1].mode",
-    "quota_gate: {mode: enforce}": "policies.quota_gate.mode",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "key"), ENFORCED.items(), ids=ENFORCED)
-def test_what_enforces_is_named(text: str, key: str):
-    assert first_enforced(read(text)) == key
