@@ -17,11 +17,13 @@ from pathlib import Path
 
 from proxy.config import (
     Address,
+    InForce,
     Settings,
     built_in_routes,
     ensure_data_dir,
     parse_address,
     reloadable,
+    reloaded,
     worker_names,
 )
 from proxy.control import ControlServer, Probes, socket_path
@@ -57,6 +59,8 @@ class Order:
     settings: Settings
     children: Callable[[int | None], Sequence[ChildSpec]]
     """Gives the children for the data port's file descriptor, the vital ones first."""
+    in_force: InForce
+    """Where these read their settings."""
     environ: Mapping[str, str]
     """The children's environment."""
     reload: Callable[[], Settings]
@@ -108,17 +112,16 @@ class Supervisor:
         """Read the settings again, and pass the word on if they are good."""
         try:
             fresh = self._order.reload()
-        except SettingsError as error:
+            settings = reloaded(self._settings, fresh)
+            self._order.in_force.write(settings)
+        except (SettingsError, StartError) as error:
             self._reloaded = False
-            logger.error(
-                "reload_failed",
-                extra={
-                    "detail": {"why": str(error), "in_force": "the settings of before"}
-                },
-            )
+            detail = {"why": str(error), "in_force": "the settings of before"}
+            logger.error("reload_failed", extra={"detail": detail})
             return
         self._reloaded = True
         late = reloadable(self._settings, fresh)
+        self._settings = settings
         logger.info(
             "reloaded",
             extra={"detail": {"needs_restart": ", ".join(late)} if late else {}},
@@ -132,6 +135,8 @@ class Supervisor:
         guard = Guard(parse_address(settings.admin.listen), settings.admin.token)
         ensure_data_dir(settings)
         taken.callback(DataDirLock(self._data_dir, order.mode.halves).close)
+        order.in_force.write(settings)
+        taken.callback(order.in_force.remove)
         data_address = None
         if order.mode is not Mode.EXPORT:
             wanted = parse_address(settings.listen)

@@ -33,6 +33,7 @@ from proxy.config import (  # fmt: skip
     environment,
     load,
     read_keys,
+    reloaded,
     worker_names,
 )
 from proxy.control import ControlServer, Probes, socket_path
@@ -217,17 +218,7 @@ class Worker:
     def reload(self, path: str | None) -> None:
         """Take new routes, client keys and prices, which requests under way do not see. A bad file changes nothing."""
         try:
-            new = load(path, environment())
-            settings = msgspec.structs.replace(
-                self.settings,
-                routes=new.routes,
-                clients=new.clients,
-                default_route=new.default_route,
-                prices=new.prices,
-                unpriced=new.unpriced,
-                agents=new.agents,
-                policies=new.policies,
-            )
+            settings = reloaded(self.settings, load(path, environment()))
             keys = read_keys(settings, environment())
             snapshot = build_snapshot(settings, keys, self._secrets)
             book = find_book(settings, _logger, self._settler.book.table)

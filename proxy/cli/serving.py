@@ -9,10 +9,12 @@ import contextlib
 import importlib.metadata
 import sys
 from functools import partial
+from pathlib import Path
 
 from proxy.child import new_event_loop
-from proxy.cli.options import load_settings
+from proxy.cli.options import Loaded, load_settings
 from proxy.cli.output import say_exactly
+from proxy.config import InForce, Secrets, Settings, read_keys
 from proxy.log import setup
 from proxy.preflight import require_c_parser
 from proxy.supervise.banner import Banner
@@ -26,16 +28,30 @@ def serve(mode_name: str, arguments: argparse.Namespace) -> int:
     mode = Mode(mode_name)
     setup("supervisor")
     loaded = load_settings(arguments, serves=mode is not Mode.EXPORT)
+    in_force = InForce(Path(loaded.settings.data_dir), mode.socket_name)
     order = Order(
         mode=mode,
         settings=loaded.settings,
-        children=partial(children, mode, loaded.settings, loaded.path),
+        children=partial(children, mode, loaded.settings, str(in_force.path)),
+        in_force=in_force,
         environ=loaded.environ,
-        reload=loaded.again,
+        reload=partial(_again, loaded),
         version=version(),
     )
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_supervise(order))
+
+
+def _again(loaded: Loaded) -> Settings:
+    """Read the settings again, as strictly as those who are to work by them; raise `SettingsError`."""
+    settings = loaded.again()
+    if loaded.serves:
+        from proxy.pricing import build_book, find_table
+        from proxy.wiring import build_snapshot
+
+        build_snapshot(settings, read_keys(settings, loaded.environ), Secrets(b"", "", ""))  # fmt: skip
+        build_book(settings, find_table(loaded.settings.data_dir)[0])
+    return settings
 
 
 def version() -> str:

@@ -19,6 +19,11 @@ def reloadable(old: Settings, new: Settings) -> list[str]:
     ]
 
 
+def reloaded(old: Settings, new: Settings) -> Settings:
+    """Give the settings that are in force after a reload: the new ones, as far as they need no restart."""
+    return msgspec.structs.replace(old, **{name: getattr(new, name) for name in RELOADED})  # fmt: skip
+
+
 def _changed(old: object, new: object, path: str) -> list[str]:
     if old == new:
         return []

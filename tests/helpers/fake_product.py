@@ -14,6 +14,7 @@ from pathlib import Path
 from proxy.child import new_event_loop
 from proxy.cli.options import load_settings
 from proxy.cli.serving import greet
+from proxy.config import InForce
 from proxy.errors import SettingsError, StartError
 from proxy.log import setup
 from proxy.supervise.plan import Mode
@@ -43,6 +44,7 @@ def main() -> int:
         arguments.mode,
         loaded.settings,
         children,
+        InForce(data_dir, arguments.mode.socket_name),
         loaded.environ,
         loaded.again,
         "0.test",

@@ -173,14 +173,14 @@ class Installation:
     def processes(self, module: str = "") -> list[int]:
         """Give the living processes that were started with this installation's settings file (and run a module)."""
         found = []
+        ours_are = {os.fsencode(self.config)}
+        ours_are |= {os.fsencode(self.data_dir / "run" / f"settings.{each}.yaml") for each in ("tacho", "tacho-export")}  # fmt: skip
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             with suppress(OSError):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
-                ours = os.fsencode(self.config) in words and not _is_dead(
-                    int(entry.name)
-                )
+                ours = bool(ours_are & set(words)) and not _is_dead(int(entry.name))
                 if ours and module.encode() in (b"", *words):
                     found.append(int(entry.name))
         return found
