@@ -32,7 +32,6 @@ from proxy.judge.claims import (  # fmt: skip
     Finding,
     Level,
     Mode,
-    Scope,
     Settle,
     Take,
 )
@@ -137,7 +136,7 @@ class Bench:
             return None
         plan = self._plan_of(case)
         found = [
-            _of_finding(plan.lines[each.claim], each, case, answer)
+            _of_finding(plan.lines[each.claim], each, case)
             for each in answer.findings
             if each.claim < len(plan.lines)
         ]  # fmt: skip
@@ -146,7 +145,7 @@ class Bench:
             found += [full] if full else []
             if plan.circles is not None and answer.tails:
                 seen = plan.circles.seen(case, answer.tails)
-                found += [_of_circle(each, case, answer) for each in seen]
+                found += [_of_circle(each, case) for each in seen]
         return first_of(found)
 
     def settled(
@@ -248,20 +247,17 @@ def _worst(case: Case) -> tuple[int, int]:
     return case.worst_nano, tokens
 
 
-def _action(mode: Mode | ModeName, *, is_warning: bool, is_allowed: bool) -> Action:
+def _action(mode: Mode | ModeName, *, is_warning: bool) -> Action:
     if is_warning:
         return Action.WARN
-    if mode == Mode.OBSERVE:
-        return Action.WOULD_BLOCK
-    return Action.WARN if is_allowed else Action.BLOCK
+    return Action.WOULD_BLOCK if mode == Mode.OBSERVE else Action.BLOCK
 
 
-def _of_finding(line: Line, finding: Finding, case: Case, answer: Answer) -> Verdict:
-    rule, claim = line.rule, line.claim
+def _of_finding(line: Line, finding: Finding, case: Case) -> Verdict:
+    rule = line.rule
     level, value, limit = finding.level, finding.value, finding.limit
     is_warning, is_busy = level is Level.WARN, level is Level.BUSY
-    is_allowed = answer.allowed and claim.scope is not Scope.OWN
-    action = _action(claim.mode, is_warning=is_warning, is_allowed=is_allowed)
+    action = _action(line.claim.mode, is_warning=is_warning)
     reason = Reason.IN_FLIGHT if is_busy else rule.reason
     if is_warning:
         limit = max((each for each in rule.levels if each <= value), default=limit)
@@ -276,11 +272,9 @@ def _of_finding(line: Line, finding: Finding, case: Case, answer: Answer) -> Ver
     )  # fmt: skip
 
 
-def _of_circle(seen: Seen, case: Case, answer: Answer) -> Verdict:
+def _of_circle(seen: Seen, case: Case) -> Verdict:
     threshold = seen.threshold
-    action = _action(
-        threshold.mode, is_warning=not seen.is_over, is_allowed=answer.allowed
-    )
+    action = _action(threshold.mode, is_warning=not seen.is_over)
     limit = threshold.block if seen.is_over else threshold.warn
     said = wording.pattern(threshold.reason, threshold.policy, seen.times, seen.period, case)  # fmt: skip
     return Verdict(action, threshold.policy, threshold.reason, said, "run", str(seen.times), str(limit))  # fmt: skip

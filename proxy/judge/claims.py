@@ -31,6 +31,8 @@ class Scope(IntEnum):
 
 Owners = tuple[str, str, str, str]
 """The owner's name by `Scope`, made by `owner_of`; that of `OWN` is empty, and so is one that is not there."""
+_AGAIN = "\1"
+_DIGITS = 16
 
 
 class Mode(StrEnum):
@@ -184,10 +186,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     holds: tuple[Hold, ...] = ()
     tails: tuple[tuple[int, ...], ...] = ()
     """One for each `Tail`, in their order, with what it pushed (without, where the call is refused); the oldest first."""
-    allowed: bool = False
-    """The root run is allowed on: findings of claims of its run, root and session did not refuse the call."""
     owners: Owners = ("", "", "", "")
-    """Who they are: a keeper may know a run's root and session better than who asks."""
+    """Who they are: a keeper may know a run's root and session better than who asks, and who was allowed on."""
     turned: tuple[Turned, ...] = ()
 
 
@@ -243,10 +243,14 @@ class Extend(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="s"):
 
 
 class Allow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="o"):
-    """Let a root run go on until a time, whatever the claims of its runs and its session find; a time that has passed ends that."""
+    """Let a root run with its subagents, or a session, begin anew: from its next call on, its accounts are others, on which nothing stands.
+
+    What calls under way hold stays on the accounts on which they hold it, and is settled there. The same number again changes nothing.
+    """
 
     owner: str
-    until_us: int
+    number: int
+    """Of this allowance; 64 bits."""
 
 
 Change = Settle | Undo | Shut | Signal | Extend | Allow
@@ -255,6 +259,18 @@ Change = Settle | Undo | Shut | Signal | Extend | Allow
 def owner_of(tenant: str, name: str) -> str:
     """Name a run or a session of a tenant; no name, no owner."""
     return f"{tenant}\0{name}" if name else ""
+
+
+def again(owner: str, number: int) -> str:
+    """Name an owner under an allowance; `Answer.owners` has such names, and all that follows from a call goes by them."""
+    return f"{owner}{_AGAIN}{number:0{_DIGITS}x}" if owner else ""
+
+
+def named(owner: str) -> tuple[str, int | None]:
+    """Give an owner's own name, and the number of its allowance; `None` without one."""
+    if owner[-1 - _DIGITS : -_DIGITS] != _AGAIN:
+        return owner, None
+    return owner[: -1 - _DIGITS], int(owner[-_DIGITS:], 16)
 
 
 def taken_back(claims: Sequence[Claim], answer: Answer) -> list[Change]:

@@ -10,6 +10,7 @@ from proxy.identify.changes import Change
 from proxy.identify.facts import Fact, Run
 from proxy.judge import claims as accounting
 from proxy.judge.claims import Answer, Claim, Owners
+from proxy.state.finding import Finding
 
 
 class Plea(Protocol):
@@ -90,6 +91,12 @@ class State(Protocol):
 
     async def expired(self, now_us: int) -> None:
         """End the runs that have been idle for too long, or that there is no room for; each is told once, to one who asked."""
+
+    async def find(self, finding: Finding) -> Sequence[Run] | None:
+        """Give the live runs that are meant; takes as long as looking at all of them. `None` where nobody can be asked now."""
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until all that was told before has been taken in; say whether it was."""
 
     def runs(self) -> Iterable[Run]:
         """Give the runs that live, as far as this worker knows them."""

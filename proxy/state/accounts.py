@@ -25,7 +25,6 @@ from proxy.judge.claims import (
     Pass,
     Permit,
     Phase,
-    Scope,
     Settle,
     Shut,
     Signal,
@@ -33,10 +32,15 @@ from proxy.judge.claims import (
     Take,
     Turned,
     Undo,
+    again,
 )
+from proxy.judge.periods import DAY_US
 from proxy.state.books import Books, Place
 from proxy.state.claiming import Taken, claimed
 from proxy.state.shelf import Shelf
+
+ALLOWED_US = 40 * DAY_US
+"""So long an allowance is remembered; longer than any account of a run or a session."""
 
 
 class Accounts:
@@ -49,21 +53,22 @@ class Accounts:
     def claim(self, claims: Sequence[Claim], owners: Owners, now_us: int) -> Answer:
         """Apply all claims, or none where one that is enforced finds something against it, or one is not understood, which is raised."""
         books, found = self.books, Taken()
+        if books.allowed:
+            owners = _allowed(books, owners, now_us)
         try:
             claimed(books, claims, owners, now_us, found)
         except Exception:
             _take_back(found)
             raise
-        is_allowed = books.allowed.live(owners[Scope.ROOT], now_us) is not None
-        if found.findings and any(_refuses(claims[each.claim], each, is_allowed) for each in found.findings):  # fmt: skip
+        if found.findings and any(_refuses(claims[each.claim], each) for each in found.findings):  # fmt: skip
             _take_back(found)
             told = tuple(each for each in found.findings if each.level is not Level.WARN)  # fmt: skip
             tails = tuple(_refused(books, claims, owners, now_us))
-            return Answer(False, told, (), tails, is_allowed, owners)
+            return Answer(False, told, (), tails, owners)
         if found.is_new:
             _trim(found, now_us)
         return Answer(
-            True, tuple(found.findings), tuple(found.holds), tuple(found.tails), is_allowed, owners, tuple(found.turned)
+            True, tuple(found.findings), tuple(found.holds), tuple(found.tails), owners, tuple(found.turned)
         )  # fmt: skip
 
     def replay(self, claims: Sequence[Claim], owners: Owners, now_us: int) -> None:
@@ -93,10 +98,23 @@ def _sums(books: Books, owner: str) -> Shelf[Place, tuple[int, int, int]]:
     return books.owned if owner else books.own
 
 
-def _refuses(claim: Claim, finding: Finding, is_allowed: bool) -> bool:
-    if finding.level is Level.WARN or isinstance(claim, Tail) or claim.mode is not Mode.ENFORCE:  # fmt: skip
-        return False
-    return not (is_allowed and isinstance(claim, Take | Age) and claim.scope)
+def _allowed(books: Books, owners: Owners, now_us: int) -> Owners:
+    """Name the owners as they are called since they were allowed on; who goes on asking stays so."""
+    _, run, root, session = owners
+    found = books.allowed.live(root, now_us)
+    if found is not None:
+        books.allowed[root] = (now_us + ALLOWED_US, found[1])
+        run, root = again(run, found[1]), again(root, found[1])
+    found = books.allowed.live(session, now_us)
+    if found is not None:
+        books.allowed[session] = (now_us + ALLOWED_US, found[1])
+        session = again(session, found[1])
+    return "", run, root, session
+
+
+def _refuses(claim: Claim, finding: Finding) -> bool:
+    is_enforced = not isinstance(claim, Tail) and claim.mode is Mode.ENFORCE
+    return is_enforced and finding.level is not Level.WARN
 
 
 def _take_back(found: Taken) -> None:
@@ -177,7 +195,7 @@ def _extend(books: Books, change: Extend, now_us: int) -> None:
 
 
 def _allow(books: Books, change: Allow, now_us: int) -> None:
-    books.allowed.put(change.owner, (change.until_us,), now_us)
+    books.allowed.put(change.owner, (now_us + ALLOWED_US, change.number), now_us)
 
 
 _APPLIERS: Mapping[type, Callable[..., Turned | None]] = {

@@ -15,7 +15,7 @@ import msgspec
 
 from proxy.judge.breaker import Breaker
 from proxy.judge.claims import MOST
-from proxy.state.shelf import Shelf
+from proxy.state.shelf import K, Shelf, V
 
 Place = tuple[int, str]
 """Key and owner."""
@@ -33,7 +33,7 @@ class _Piece(msgspec.Struct, frozen=True, array_like=True):
     series: list[tuple[Place, tuple[int, tuple[int, ...]]]] = []
     gates: list[tuple[int, tuple[int]]] = []
     breakers: list[tuple[int, tuple[int, Breaker]]] = []
-    allowed: list[tuple[str, tuple[int]]] = []
+    allowed: list[tuple[str, tuple[int, int]]] = []
 
 
 _encode: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
@@ -56,7 +56,8 @@ class Books:
         self.series: Shelf[Place, tuple[int, tuple[int, ...]]] = Shelf(bound)
         self.gates: Shelf[int, tuple[int]] = Shelf(bound)
         self.breakers: Shelf[int, tuple[int, Breaker]] = Shelf(bound)
-        self.allowed: Shelf[str, tuple[int]] = Shelf(bound)
+        self.allowed: Shelf[str, tuple[int, int]] = Shelf(bound)
+        """Root runs and sessions that were allowed on: expires, number of the allowance."""
         self.shelves: tuple[Shelf[Any, Any], ...] = (
             self.own, self.owned, self.ages, self.series, self.gates, self.breakers, self.allowed
         )  # fmt: skip
@@ -104,8 +105,8 @@ class Books:
         for key, value in other.breakers.items():
             if self.breakers.live(key, now_us) is None:
                 self.breakers.put(key, value, now_us)
-        for mine_until, theirs_until in ((self.gates, other.gates), (self.allowed, other.allowed)):  # fmt: skip
-            _later(mine_until, theirs_until, now_us)
+        _later(self.gates, other.gates, now_us)
+        _later(self.allowed, other.allowed, now_us)
 
     def snapshot(self) -> Iterator[bytes]:
         """Write what is kept at this moment; between two pieces the event loop may do something else."""
@@ -119,7 +120,7 @@ class Books:
                 shelf.put(key, value, now_us)
 
 
-def _later(mine: Shelf[Any, tuple[int]], theirs: Shelf[Any, tuple[int]], now_us: int) -> None:  # fmt: skip
+def _later(mine: Shelf[K, V], theirs: Shelf[K, V], now_us: int) -> None:
     for key, value in theirs.items():
         mine.put(key, max(value, mine.get(key, value)), now_us)
 

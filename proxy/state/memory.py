@@ -26,6 +26,7 @@ from proxy.identify.facts import (
 from proxy.judge.claims import Turned
 from proxy.state import Plea
 from proxy.state.common import Common
+from proxy.state.finding import Finding
 from proxy.state.joining import joined, numbered, owners_of
 from proxy.state.own_accounts import MAX_ACCOUNTS, OwnAccounts
 from proxy.state.strays import Past, Strays
@@ -122,9 +123,7 @@ class MemoryState(OwnAccounts):
         self._apply(live, changes)
         return live.run
 
-    def note(
-        self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int
-    ) -> None:
+    def note(self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int) -> None:  # fmt: skip
         """See `State`."""
         live = self._runs.get((tenant, run_id))
         if live is not None:
@@ -156,9 +155,8 @@ class MemoryState(OwnAccounts):
 
     def observe(self, run: Run, changes: Sequence[Change]) -> None:
         """Take over what another life of this worker remembered; `run.step_seq` is its number then. Idempotent."""
-        live = self._live(run)
-        step_seq = max(live.run.step_seq, run.step_seq)
-        live.run = msgspec.structs.replace(live.run, step_seq=step_seq)
+        live, step_seq = self._live(run), run.step_seq
+        live.run = msgspec.structs.replace(live.run, step_seq=max(live.run.step_seq, step_seq))  # fmt: skip
         self._apply(live, changes)
 
     def expire(self, now_us: int) -> None:
@@ -186,6 +184,10 @@ class MemoryState(OwnAccounts):
     async def expired(self, now_us: int) -> None:
         """See `State`."""
         self.expire(now_us)
+
+    async def find(self, finding: Finding) -> list[Run]:
+        """See `State`."""
+        return finding.best(self.runs())
 
     def runs(self) -> Iterator[Run]:
         """Give the runs that live, the longest idle first."""

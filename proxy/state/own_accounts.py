@@ -41,6 +41,10 @@ class OwnAccounts:
         for each in self.accounts.apply(changes, now_us):
             self._turned(each)
 
+    async def drained(self, seconds: float) -> bool:
+        """See `State`: what is told is taken in at once."""
+        return True
+
     def sweep(self, now_us: int) -> None:
         """See `State`."""
         self.accounts.books.sweep(now_us)

@@ -31,6 +31,8 @@ from proxy.judge.claims import (
     Take,
     Turned,
     Undo,
+    again,
+    named,
 )
 
 Reply = Sequence[object]
@@ -44,8 +46,12 @@ class Writer:
         self._prefix = prefix
 
     def owner(self, owner: str) -> bytes:
-        """Give the eight bytes that stand for an owner; for none, none."""
-        return _key(key(self._seed, b"owner", owner)) if owner else b""
+        """Give the eight bytes that stand for an owner, and eight of its allowance behind; for none, none."""
+        if not owner:
+            return b""
+        own, number = named(owner)
+        name = _key(key(self._seed, b"owner", own))
+        return name if number is None else name + _key(number)
 
     def claim_args(
         self, claims: Sequence[Claim], owners: Owners, now_us: int, own: Sequence[bytes]
@@ -75,7 +81,7 @@ class Writer:
             numbers = (change.size, change.ttl_us, len(change.push))
             rest = _series(change.push) + self.owner(change.owner)
             return b"s%b%b|%b" % (_key(change.key), _numbers(numbers), rest)
-        return b"o%b%d|%b" % (_key(0), change.until_us, self.owner(change.owner))
+        return b"o%b|%b" % (_key(change.number), self.owner(change.owner))
 
 
 def written_claims(claims: Sequence[Claim]) -> list[bytes]:
@@ -103,15 +109,24 @@ def _claim(claim: Claim) -> bytes:
 def answer_of(reply: Reply, claims: Sequence[Claim], owners: Owners) -> Answer:
     """Read what `CLAIM` replied; `owners` as the script knew them."""
     admitted, allowed, findings, holds, tails, turned = reply
+    owners = _allowed(owners, _texts(allowed))
     return Answer(
         admitted == 1,
         tuple(Finding(at, Level(level), value, limit, wait) for at, level, value, limit, wait in _rows(findings)),
         tuple(_hold(row, claims, owners) for row in _rows(holds)),
         tuple(_read_series(each) for each in _texts(tails)),
-        allowed == 1,
         owners,
         tuple(Turned(claims[at].key, Phase(before), Phase(after)) for at, before, after in _rows(turned)),
     )  # fmt: skip
+
+
+def _allowed(owners: Owners, numbers: Sequence[bytes]) -> Owners:
+    """Name owners as the script did: numbers of the allowances of root and session, empty without one."""
+    _, run, root, session = owners
+    of_root, of_session = (int.from_bytes(each, "big") for each in numbers)
+    if numbers[0]:
+        run, root = again(run, of_root), again(root, of_root)
+    return "", run, root, again(session, of_session) if numbers[1] else session
 
 
 def turned_of(reply: Reply, changes: Sequence[Change]) -> tuple[Turned, ...]:

@@ -12,12 +12,13 @@ What lives here: the text of the functions, and of two scripts that stand alone.
 - `accounts.is_stale(holder, connection)` and `accounts.is_new(holder, number, is_again)` say what is not to be done any more.
 
 Keys: prefix, the sort (`t` sums, `a` ages, `s` series, `b` breakers: hashes with `e`, when it expires by our clocks, and `v`, `w`; `g` gates,
-`o` who is allowed on: times), the key of 8 bytes, the owner's name. Every key expires in Redis, too, a minute later.
+`o` the number of 8 bytes of who is allowed on), the key of 8 bytes, the owner's name, 8 bytes longer under an allowance. All expire.
 
 What is written and replied is below 2^53, and nothing is written but by `whole`: Lua's own way to write numbers has 14 digits.
 """
 
 from proxy.judge.claims import MOST, Level
+from proxy.state.accounts import ALLOWED_US
 from proxy.state.redis_breaker import LUA as _BREAKER
 from proxy.state.redis_holds import HOLDING as _HOLDING
 
@@ -25,7 +26,7 @@ _HEAD = "local prefix, sub, call = ARGV[1], string.sub, redis.call\n"
 
 _KEEPING = (
     f"""
-local MOST, SLACK_MS, SPELL_US = {MOST}, 60000, 30000000
+local MOST, SLACK_MS, SPELL_US, ALLOWED_SECONDS = {MOST}, 60000, 30000000, {ALLOWED_US // 10**6}
 local WARN, BUSY, OVER = {Level.WARN:d}, {Level.BUSY:d}, {Level.OVER:d}
 """
     + """
@@ -68,8 +69,7 @@ end
 local function find(judged, at, claim, level, value, limit, wait)
   local found = judged.findings
   found[#found + 1] = {at, level, value, limit, wait or 0}
-  local is_let_go = judged.is_allowed and claim.scope > 0 and (claim.sort == 't' or claim.sort == 'a')
-  if level > WARN and claim.is_enforced and not is_let_go then judged.refused = true end
+  if level > WARN and claim.is_enforced then judged.refused = true end
 end
 
 local function is_owned(judged, claim) return claim.scope == 0 or judged.owners[claim.scope] ~= '' end
@@ -143,12 +143,31 @@ function JUDGE.s(judged, at, claim)
   judged.tails[#judged.tails + 1] = account.v
 end
 
+-- Who was allowed on has other accounts since.
+local function allow(judged)
+  local owners = judged.owners
+  local found = call('MGET', prefix .. 'o:' .. owners[2], prefix .. 'o:' .. owners[3])
+  judged.root, judged.session = owners[2], owners[3]
+  judged.allowed = {found[1] or '', found[2] or ''}
+  if found[1] then
+    if owners[1] ~= '' then owners[1] = owners[1] .. found[1] end
+    owners[2] = owners[2] .. found[1]
+  end
+  if found[2] then owners[3] = owners[3] .. found[2] end
+end
+
+-- Who goes on asking stays allowed on.
+local function prolong(judged)
+  if judged.allowed[1] ~= '' then call('EXPIRE', prefix .. 'o:' .. judged.root, ALLOWED_SECONDS) end
+  if judged.allowed[2] ~= '' then call('EXPIRE', prefix .. 'o:' .. judged.session, ALLOWED_SECONDS) end
+end
+
 local accounts = {is_stale = is_stale, is_new = is_new}
 
 function accounts.judge(from, to, owners, now)
   local judged = {now = now, claims = {}, owners = {[0] = '', unpack(owners)}, known = {}, accounts = {}, findings = {}, holds = {},
                   tails = {}, turned = {}, refused = false}
-  judged.is_allowed = until_of('o', judged.owners[2]) > now
+  allow(judged)
   for place = from, to do
     local claim = claim_of(ARGV[place])
     judged.claims[#judged.claims + 1] = claim
@@ -171,7 +190,8 @@ function accounts.admit(judged, holder)
       if claim.sort == 't' and held[2] > 0 then hold(holder, claim.key .. judged.owners[claim.scope], held[2]) end
     end
   end
-  return {1, judged.is_allowed and 1 or 0, judged.findings, judged.holds, judged.tails, judged.turned}
+  prolong(judged)
+  return {1, judged.allowed, judged.findings, judged.holds, judged.tails, judged.turned}
 end
 
 -- Who is refused and goes on all the same must not begin anew some day: what the call claimed is touched.
@@ -189,7 +209,8 @@ function accounts.refuse(judged)
     end
     if claim.sort == 's' then tails[#tails + 1] = account and last(account.series, claim.numbers[1]) or '' end
   end
-  return {0, judged.is_allowed and 1 or 0, told, {}, tails, {}}
+  prolong(judged)
+  return {0, judged.allowed, told, {}, tails, {}}
 end
 """
 
@@ -231,10 +252,7 @@ function TELL.s(change, now)
   write(account, now, ttl, last((account.v or '') .. push, size))
 end
 
-function TELL.o(change, now)
-  local till = change.numbers[1]
-  call('SET', prefix .. 'o:' .. change.rest, whole(till), 'PX', whole(floor(max(till - now, 0) / 1000) + SLACK_MS))
-end
+function TELL.o(change) call('SET', prefix .. 'o:' .. change.rest, change.key, 'EX', ALLOWED_SECONDS) end
 
 function accounts.tell(from, now, holder)
   local turned = {}
@@ -269,8 +287,7 @@ if judged.refused then return accounts.refuse(judged) end
 return accounts.admit(judged, ARGV[3])
 """
 )
-"""ARGV: prefix, now, holder, its connection, owners of the scopes from 1 to 3; claims. Reply: admitted, allowed, findings, holds, tails,
-turned."""
+"""ARGV: prefix, now, holder, its connection, owners of the scopes from 1; claims. Reply: admitted, numbers of allowances, findings, holds …"""
 
 APPLY = (
     _HEAD

@@ -39,6 +39,7 @@ _CLAIM, _APPLY, _BEAT, _OWNED = SCRIPTS = tuple(
     Script(text) for text in (CLAIM, APPLY, BEAT, OWNED)
 )
 PATIENT_SECONDS = 5.0
+"""For what no call waits for; a claim whose answer is not taken is lost."""
 A_NOTE = 1000
 """So many changes go into one note."""
 _AGAIN = 5

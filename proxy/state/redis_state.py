@@ -20,8 +20,9 @@ from proxy.identify.changes import Change
 from proxy.identify.facts import Fact, Run
 from proxy.judge import claims as accounting
 from proxy.judge.claims import Answer, Claim, Owners, Turned
-from proxy.state import Plea, redis_claims, redis_place, redis_scripts
+from proxy.state import Plea, redis_claims, redis_finding, redis_place, redis_scripts
 from proxy.state.circuit import Circuit, Pauses
+from proxy.state.finding import Finding
 from proxy.state.redis_admission import ADMIT as ADMITTING
 from proxy.state.redis_admission import (
     arguments,
@@ -31,6 +32,7 @@ from proxy.state.redis_admission import (
     owners_in,
 )
 from proxy.state.redis_asked import Kept, Script, losses
+from proxy.state.redis_claims import PATIENT_SECONDS
 from proxy.state.redis_line import Line, Patience, Unavailable
 from proxy.state.redis_seen import Seen
 from proxy.state.redis_values import (
@@ -47,8 +49,6 @@ from proxy.state.totals import NOTHING, Place, Totals
 
 A_CLAIM = 10
 """So many runs end in one go: Redis does nothing else meanwhile."""
-PATIENT_SECONDS = 5.0
-"""For what no call waits for; a claim whose answer is not taken is lost."""
 OPEN_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
 TOUCHES = 4
@@ -186,9 +186,7 @@ class RedisState:
     def sweep(self, now_us: int) -> None:
         """See `State`: in Redis, accounts expire by themselves."""
 
-    def note(
-        self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int
-    ) -> None:
+    def note(self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int) -> None:  # fmt: skip
         """See `State`. What is sent in one turn of the event loop is sent at once; calls of no run are not shared."""
         if not run_id:
             return
@@ -196,9 +194,7 @@ class RedisState:
         if run is not None:
             if not changes and now_us - run.seen_us < self._idle_us // TOUCHES:
                 return
-            self._seen.saw(
-                structs.replace(run, seen_us=max(now_us, run.seen_us)), totals
-            )
+            self._seen.saw(structs.replace(run, seen_us=max(now_us, run.seen_us)), totals)  # fmt: skip
         self._tell((tenant, run_id), changes, NOTHING, now_us)
 
     def add(self, place: Place, spent: Totals, now_us: int) -> None:
@@ -265,6 +261,10 @@ class RedisState:
         self._seen.end((run.tenant, run.run_id))
         self._ended(run, totals)
 
+    async def find(self, finding: Finding) -> list[Run] | None:
+        """See `State`."""
+        return await redis_finding.find(self.line, self._names.prefix, self.kept, finding)  # fmt: skip
+
     def runs(self) -> Iterator[Run]:
         """See `State`: the runs whose calls passed here."""
         return self._seen.runs()
@@ -274,7 +274,7 @@ class RedisState:
         return losses(self.kept, self.line.counts)
 
     async def drained(self, seconds: float) -> bool:
-        """Wait until all that was told before has been taken; say whether it was."""
+        """See `State`."""
         self.claims.flush()
         try:
             await self.line.ask(LOOK, [self._names.prefix, b""], seconds)
@@ -295,6 +295,6 @@ def redis_state(
 ) -> RedisState:
     """Wire a keeper."""
     circuit = Circuit(pauses or Pauses(), time.monotonic, random.random)
-    scripts = (*SCRIPTS, *redis_claims.SCRIPTS)
+    scripts = (*SCRIPTS, *redis_claims.SCRIPTS, redis_finding.FIND)
     line = Line(place.connection(), circuit, scripts, place.name, patience)
     return RedisState(seed, line, max_runs, idle_us, ended, turned)

@@ -25,6 +25,7 @@ from proxy.judge.claims import (
     Tail,
     Take,
     Undo,
+    again,
     owner_of,
 )
 from tests.helpers.breakers import rule_of
@@ -32,6 +33,7 @@ from tests.helpers.breakers import rule_of
 KEYS = (1, 0x7C7C7C7C7C7C7C7C, 2**64 - 1)
 """One is all bars, of which the arguments are made, too."""
 _OWNERS = ("", owner_of("t", "a"), owner_of("t", "b"))
+_NUMBERS = (0, KEYS[1], 2**64 - 1)
 
 
 @dataclass
@@ -85,6 +87,8 @@ class History:
     def change(self) -> Change:
         dice = self.dice
         key, owner, ttl_us = dice.choice(KEYS), dice.choice(_OWNERS), dice.choice([5, 10**8])  # fmt: skip
+        if dice.random() < 0.3:
+            owner = again(owner, dice.choice(_NUMBERS))
         until_us = self.now_us + dice.choice([-5, 5, 10**6, 10**9])
         kind = dice.randrange(9)
         if kind < 2:
@@ -96,6 +100,6 @@ class History:
         if kind == 4:
             return Extend(key, owner, self.push(), dice.randrange(1, 5), ttl_us)
         if kind == 5:
-            return Allow(owner or _OWNERS[1], until_us)
+            return Allow(dice.choice(_OWNERS[1:]), dice.choice(_NUMBERS))
         health = dice.choice([-1, -1, 1, 0])
         return Signal(key, health, dice.choice(self.permits), self.rule, dice.getrandbits(16))  # fmt: skip

@@ -72,23 +72,19 @@ class Keeper:
     reserved: dict[Place, int] = field(default_factory=dict)
     began: dict[Place, int] = field(default_factory=dict)
     series: dict[Place, tuple[int, ...]] = field(default_factory=dict)
-    allowed: set[str] = field(default_factory=set)
 
     def claim(self, claims: Sequence[Claim], owners: Owners, now_us: int) -> Answer:
         """Answer as the contract says."""
-        allowed = owners[Scope.ROOT] in self.allowed
         found = [each for place, claim in enumerate(claims) if (each := self._look(place, claim, owners, now_us))]  # fmt: skip
         refused = any(
-            each.level > Level.WARN
-            and _mode(claims[each.claim]) is Mode.ENFORCE
-            and not (allowed and _scope(claims[each.claim]) is not Scope.OWN)
+            each.level > Level.WARN and _mode(claims[each.claim]) is Mode.ENFORCE
             for each in found
         )
         if refused:
             worse = tuple(each for each in found if each.level > Level.WARN)
-            return Answer(False, worse, (), self._tails(claims, owners, False), allowed, owners)  # fmt: skip
+            return Answer(False, worse, (), self._tails(claims, owners, False), owners)  # fmt: skip
         return Answer(
-            True, tuple(found), self._apply(claims, owners, now_us), self._tails(claims, owners, True), allowed, owners,
+            True, tuple(found), self._apply(claims, owners, now_us), self._tails(claims, owners, True), owners,
         )  # fmt: skip
 
     def settle(self, answer: Answer, actual: int) -> None:

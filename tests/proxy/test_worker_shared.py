@@ -126,7 +126,7 @@ async def test_a_call_that_died_with_its_worker_may_be_tried_again(speaking, dat
     writer.die()
     async with running(settings) as proxy:
         state = worker_of(proxy)._runs
-        assert await state.drained(5)  # type: ignore[attr-defined]
+        assert await state.drained(5)
         found: Any = await state.look([1])
     assert [each.state for each in found[1].asked] == ["failed"]
 

@@ -206,19 +206,6 @@ def test_warnings_are_kept_beside_what_is_worse():
     assert [(each.action, each.reason) for each in found.others] == [(Action.WARN, Reason.ATTEMPTS)]  # fmt: skip
 
 
-def test_a_run_that_is_allowed_on_is_warned_and_other_accounts_still_refuse():
-    asked = desk(replace(CAPPED, budgets=(replace(BUDGET, cost_usd=None, steps=4),)))
-    asked.keeper.allowed.add("acme\0run-1")
-    found = [asked.ask(CASE) for _ in range(5)]
-    assert [is_block(each) for each in found] == [False] * 4 + [True]
-    allowed, refused = found[3], found[4]
-    assert allowed is not None
-    assert refused is not None
-    assert (allowed.action, allowed.reason) == (Action.WARN, Reason.STEPS)
-    assert refused.policy == "budgets:team"
-    assert [each.action for each in refused.others] == [Action.WARN]
-
-
 def test_strict_reserves_the_worst_case():
     for strict, amount in ((False, USD), (True, 3 * USD)):
         claims = Bench(replace(DEAR, strict=strict), TERMS).claims(CASE)

@@ -17,7 +17,7 @@ from proxy.judge.loops import (  # fmt: skip
 from proxy.judge.masking import masked
 from proxy.judge.matching import Site
 from proxy.judge.settings import PolicySettings
-from proxy.judge.verdict import Action, Reason, Verdict
+from proxy.judge.verdict import Reason, Verdict
 from proxy.model import Kind
 from tests.helpers.judging import (  # fmt: skip
     CASE,
@@ -176,15 +176,6 @@ def test_an_unread_request_without_results_adds_nothing():
     assert found is not None
     tails = found.claims(replace(CASE, body=0), lambda _: False)
     assert [each.push for each in tails] == [(), (0,), ()]
-
-
-def test_one_run_s_loop_is_allowed_on():
-    asked = desk(REPEAT)
-    asked.keeper.allowed.add("acme\0run-1")
-    found = [asked.ask(answered("a")) for _ in range(5)]
-    assert not any(map(is_block, found))
-    assert found[-1] is not None
-    assert found[-1].action is Action.WARN
 
 
 def test_thresholds_differ_for_those_who_match():

@@ -12,6 +12,8 @@ from proxy.judge.claims import (
     Tail,
     Take,
     Undo,
+    again,
+    named,
     owner_of,
     taken_back,
 )
@@ -22,6 +24,16 @@ HOUR_US = 3_600_000_000
 
 def take(key: int, scope: Scope, *, reserve: bool) -> Take:
     return Take(key, scope, 7, NONE, NONE, Mode.ENFORCE, reserve, HOUR_US)
+
+
+def test_an_owner_who_was_allowed_on_has_another_name_and_can_be_told():
+    owner = owner_of("t", "run-0123456789abcdef")
+    for number in (0, 1, 2**64 - 1):
+        assert again(owner, number) != owner
+        assert named(again(owner, number)) == (owner, number)
+    assert again("", 7) == ""
+    assert named(owner) == (owner, None)
+    assert named("") == ("", None)
 
 
 def test_owners_contain_the_tenant_and_nobody_is_nobody():

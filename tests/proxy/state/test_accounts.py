@@ -1,5 +1,7 @@
 """All claims of a call, or none; and what is told afterwards."""
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from proxy.judge.claims import (
     Extend,
     Level,
     Mode,
+    Owners,
     Pass,
     Permit,
     Phase,
@@ -23,13 +26,15 @@ from proxy.judge.claims import (
     Signal,
     Tail,
     Take,
+    again,
     owner_of,
+    taken_back,
 )
-from proxy.state.accounts import Accounts
+from proxy.state.accounts import ALLOWED_US, Accounts
 
 NOW_US = 1_790_000_000_000_000
 RUN, SESSION = owner_of("t", "r"), owner_of("t", "s")
-OWNERS = ("", RUN, RUN, SESSION)
+OWNERS: Owners = ("", RUN, RUN, SESSION)
 TTL_US = 1000
 RULE = BreakerRule(consecutive=1)
 WRONG: Any = None
@@ -117,19 +122,59 @@ def test_what_only_observes_never_refuses_and_counts_on():
     assert accounts.used(1, RUN, NOW_US) == (2, 0)
 
 
-def test_a_run_that_is_allowed_on_passes_its_own_limits_and_no_others():
+def tries(accounts: Accounts, claims: Sequence[Claim], owners: Owners = OWNERS) -> int:
+    """Ask until the call is refused; say how many times it was not."""
+    found = (accounts.claim(claims, owners, NOW_US).admitted for _ in range(99))
+    return len(list(takewhile(bool, found)))
+
+
+def test_a_run_that_is_allowed_on_gets_the_same_again_and_no_more():
+    accounts, child = Accounts(100), ("", owner_of("t", "child"), RUN, "")
+    of_root, of_run = count(1, 3), count(2, 5, scope=Scope.RUN)
+    others = [count(3, 0, scope=Scope.OWN), count(4, 1, scope=Scope.SESSION)]
+    assert [tries(accounts, [of_root, of_run]), tries(accounts, [of_run], child)] == [3, 5]  # fmt: skip
+    assert tries(accounts, others[1:]) == 1
+    accounts.apply([Allow(RUN, 7)], NOW_US)
+    assert [tries(accounts, [of_root, of_run]), tries(accounts, [of_run], child)] == [3, 5]  # fmt: skip
+    assert [tries(accounts, [each]) for each in others] == [0, 0]
+    accounts.apply([Allow(RUN, 7)], NOW_US)  # the same request, sent again
+    assert tries(accounts, [of_root]) == 0
+    accounts.apply([Allow(RUN, 2**64 - 1), Allow(SESSION, 0)], NOW_US)
+    assert [tries(accounts, [of_root]), tries(accounts, others[1:])] == [3, 1]
+
+
+def test_ages_and_series_begin_anew_where_a_run_is_allowed_on():
     accounts = Accounts(100)
-    own: list[Claim] = [count(1, 0), count(2, 0, scope=Scope.SESSION), count(3, 0, scope=Scope.RUN)]  # fmt: skip
-    accounts.apply([Allow(RUN, NOW_US + 100)], NOW_US)
-    answer = accounts.claim(own, OWNERS, NOW_US)
-    assert (answer.admitted, answer.allowed, len(answer.findings)) == (True, True, 3)
-    assert not accounts.claim([count(4, 0, scope=Scope.OWN)], OWNERS, NOW_US).admitted
-    accounts.apply([Shut(5, NOW_US + 9)], NOW_US)
-    assert not accounts.claim([Pass(5, Mode.ENFORCE)], OWNERS, NOW_US).admitted
-    later = accounts.claim(own, OWNERS, NOW_US + 100)
-    assert (later.admitted, later.allowed) == (False, False)
-    accounts.apply([Allow(RUN, NOW_US + 999), Allow(RUN, 0)], NOW_US)
-    assert not accounts.claim(own, OWNERS, NOW_US).admitted
+    claims: list[Claim] = [Age(3, Scope.ROOT, 5, NONE, Mode.ENFORCE, TTL_US), Tail(6, Scope.RUN, (7,), 3, TTL_US)]  # fmt: skip
+    assert accounts.claim(claims, OWNERS, NOW_US).admitted
+    assert not accounts.claim(claims, OWNERS, NOW_US + 6).admitted
+    accounts.apply([Allow(RUN, 7)], NOW_US + 6)
+    answer = accounts.claim(claims, OWNERS, NOW_US + 7)
+    assert (answer.admitted, answer.tails) == (True, ((7,),))
+    assert not accounts.claim(claims, OWNERS, NOW_US + 13).admitted
+
+
+def test_what_is_held_when_a_run_is_allowed_on_is_settled_where_it_is_held():
+    accounts = Accounts(100)
+    claims: list[Claim] = [Take(1, Scope.ROOT, 4, 10, NONE, Mode.ENFORCE, True, TTL_US), count(2, NONE)]  # fmt: skip
+    before = accounts.claim(claims, OWNERS, NOW_US)
+    accounts.apply([Allow(RUN, 7)], NOW_US)
+    after = accounts.claim(claims, OWNERS, NOW_US)
+    ((held_before,), (held_after,)) = before.holds, after.holds
+    assert (held_before.owner, held_after.owner) == (RUN, again(RUN, 7))
+    for hold, actual in ((held_before, 9), (held_after, 3)):
+        accounts.apply([Settle(hold.key, hold.owner, hold.amount, actual, TTL_US)], NOW_US)  # fmt: skip
+    assert accounts.used(1, RUN, NOW_US) == (9, 0)
+    assert accounts.used(1, again(RUN, 7), NOW_US) == (3, 0)
+    accounts.apply(taken_back(claims, after), NOW_US)
+    assert accounts.used(2, again(RUN, 7), NOW_US) == (0, 0)
+
+
+def test_who_goes_on_asking_stays_allowed_on_and_others_are_forgotten():
+    accounts, times = Accounts(100), (0, ALLOWED_US - 1, ALLOWED_US + 99, 2 * ALLOWED_US + 99)  # fmt: skip
+    accounts.apply([Allow(RUN, 7), Allow(SESSION, 8)], NOW_US)
+    found = [accounts.claim([count(1, NONE)], OWNERS, NOW_US + each).owners[2:] for each in times]  # fmt: skip
+    assert found == [(again(RUN, 7), again(SESSION, 8))] * 3 + [(RUN, SESSION)]
 
 
 def test_no_flood_of_runs_drives_a_budget_out():

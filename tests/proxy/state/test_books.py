@@ -14,7 +14,7 @@ from proxy.judge.claims import (
     Take,
 )
 from proxy.state import books as module
-from proxy.state.accounts import Accounts
+from proxy.state.accounts import ALLOWED_US, Accounts
 from proxy.state.books import Books
 
 MANY = 100_000
@@ -30,7 +30,7 @@ def full() -> Accounts:
             Settle(1, "t\0r", 0, 6, HOUR_US),
             Extend(2, "t\0r", (2**64 - 1, 1), 5, HOUR_US),
             Shut(3, 9),
-            Allow("t\0r", 8),
+            Allow("t\0r", 77),
         ],
         5,
     )
@@ -103,6 +103,8 @@ def test_what_two_lives_kept_adds_up():
     early.books.own[(100, "")] = (HOUR_US, 7, 0)
     early.books.breakers[70] = early.books.breakers[7]
     early.books.ages[(4, "")] = (12, 3)
+    early.apply([Allow("t\0r", 78)], 9)
+    early.books.allowed["t\0s"] = (5, 1)
     late.books.take_over(early.books, 6)
     assert late.used(1, "", 6) == (10, 0)
     assert late.used(1, "t\0r", 6) == (12, 0)
@@ -111,7 +113,7 @@ def test_what_two_lives_kept_adds_up():
     assert late.books.series[(2, "t\0r")][1] == (2**64 - 1, 1) * 2
     assert dict(late.books.gates) == {3: (20,), 30: (8,)}
     assert set(late.books.breakers) == {7, 70}
-    assert late.books.allowed["t\0r"] == (8,)
+    assert late.books.allowed == {"t\0r": (9 + ALLOWED_US, 78), "t\0s": (5, 1)}
 
 
 def test_what_is_held_now_stays_held_when_a_predecessor_s_is_added():
