@@ -37,6 +37,7 @@ __all__ = [
     "Probes",
     "canonical",
     "json_response",
+    "json_route",
     "pointer_path",
     "socket_path",
     "too_long",
@@ -147,6 +148,16 @@ class ControlServer:
     async def _status(self, _: web.Request) -> web.Response:
         status = self._probes.status()
         return json_response(await status if inspect.isawaitable(status) else status)
+
+
+def json_route(path: str, take: Callable[[bytes], Awaitable[tuple[int, Json]]]) -> web.RouteDef:  # fmt: skip
+    """Serve POST of something that is answered with a status and JSON."""
+
+    async def handle(request: web.Request) -> web.Response:
+        status, body = await take(await request.read())
+        return json_response(body, status)
+
+    return web.post(path, handle)
 
 
 def json_response(body: Json, status: int = 200) -> web.Response:

@@ -70,11 +70,22 @@ class ControlClient:
         body: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Send `body` as JSON to any path, and give the JSON object that comes back with 200."""
-        status, answer = await self._request(method, path, timeout_seconds, body)
+        status, answer = await self.exchange(method, path, timeout_seconds, body)
         if status != 200:
             raise UnreachableError(f"{self._name} answered {status} to {method} {path}")
+        return answer
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        timeout_seconds: float,
+        body: Mapping[str, object] | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """Send `body` as JSON to any path, and give the status and the JSON object that come back."""
+        status, answer = await self._request(method, path, timeout_seconds, body)
         try:
-            return msgspec.json.decode(answer, type=dict[str, Any])
+            return status, msgspec.json.decode(answer, type=dict[str, Any])
         except msgspec.DecodeError as error:
             raise UnreachableError(
                 f"{self._name} answered {path} with something that is no JSON object"

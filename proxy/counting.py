@@ -44,6 +44,11 @@ class Counting:
         """Count a verdict."""
         self._meters.verdict(opened, verdict.policy, verdict.action)
 
+    def allowed(self, event: Event) -> None:
+        """Count that a run may go on."""
+        self.noted(event)
+        self._meters.verdict(event, event.policy, event.action)
+
     def unsaid(self) -> None:
         """Count a verdict that gets no event, since there were too many."""
         self._meters.drop("verdict_event")

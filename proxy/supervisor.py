@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.allowance import PATH
 from proxy.config import (
     Address,
     InForce,
@@ -26,7 +27,7 @@ from proxy.config import (
     reloaded,
     worker_names,
 )
-from proxy.control import ControlServer, Probes, socket_path
+from proxy.control import ControlServer, Probes, json_route, socket_path
 from proxy.control_client import ControlClient, UnreachableError
 from proxy.errors import SettingsError, StartError
 from proxy.preflight import few_files_warning, raise_file_limit
@@ -158,6 +159,7 @@ class Supervisor:
                 overview.metrics.own_bytes,
                 overview.status,
             ),
+            [json_route(PATH, overview.allow)],
         )
         await control.start()
         taken.push_async_callback(control.close)
@@ -169,6 +171,7 @@ class Supervisor:
                 overview.ready,
                 overview.status,
                 overview.metrics.exposition,
+                overview.allow,
             ),
         )
         await admin.start()

@@ -16,13 +16,14 @@ import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from proxy import log
 from proxy.accept.ids import uuid7
 from proxy.admission import Identifier
+from proxy.allowance import PATH
+from proxy.allowing import Allowing, Around
 from proxy.asked import Asking
 from proxy.bad_names import BadNames
 from proxy.child import Child, run
@@ -36,7 +37,7 @@ from proxy.config import (  # fmt: skip
     reloaded,
     worker_names,
 )
-from proxy.control import ControlServer, Probes, socket_path
+from proxy.control import ControlServer, Probes, json_route, socket_path
 from proxy.counting import Counting
 from proxy.desk import Desk
 from proxy.errors import SettingsError
@@ -51,6 +52,7 @@ from proxy.outbound import Outbound
 from proxy.pipeline import Pipeline
 from proxy.preflight import require_c_parser
 from proxy.pricing import find_book
+from proxy.probing import Probing
 from proxy.recognition import Recognizer
 from proxy.record.codec import Close, Event, Open, encode
 from proxy.record.spool import SpoolWriter
@@ -119,6 +121,7 @@ class Worker:
         self.port = DataPort(
             self.pipeline.handle, port_limits(settings), self._meters.drop
         )
+        self.allowing = self._make_allowing()
         self._ticker: asyncio.Task[None] | None = None
 
     def _new_id(self, now_ns: int) -> str:
@@ -134,6 +137,13 @@ class Worker:
             self._new_event_id, counting.verdict, counting.unsaid, counting.breaker, self._settler.refuses_unpriced,
         )  # fmt: skip
         return governor_of(self.settings, self._installation.seed, self._runs, outside)
+
+    def _make_allowing(self) -> Allowing:
+        around = Around(
+            self._runs, self.spool, self._installation.seed, self.settings.runs.idle_seconds, self._governor.now_us,
+            time.time_ns, self._counting.allowed, self._counting.fault, self._new_event_id,
+        )  # fmt: skip
+        return Allowing(around)
 
     def _make_housekeeping(self, root: Path) -> Housekeeping:
         house = House(
@@ -241,28 +251,10 @@ class Worker:
 
     def probes(self) -> Probes:
         """Give the answers for the control socket."""
-        return Probes(
-            self._health, lambda: self._ticker is not None, self._metrics, self._status
-        )
-
-    def _metrics(self) -> bytes:
-        self._housekeeping.note_losses()
-        return msgspec.msgpack.encode(self.telemetry.families())
-
-    def _health(self) -> tuple[bool, dict[str, Any]]:
-        troubles = {"spool": self.spool.trouble, "state": self._runs.trouble}
-        return True, {"degraded": [f"{name}: {each}" for name, each in troubles.items() if each]}  # fmt: skip
-
-    def _status(self) -> dict[str, Any]:
-        return {
-            "inflight": self.port.inflight,
-            "spool_bytes": self.spool.bytes_total(),
-            "spool_trouble": self.spool.trouble,
-            "dropped": self.spool.dropped,
-            "state_trouble": self._runs.trouble,
-            "state_losses": self._runs.losses(),
-            "incarnation": self._incarnation,
-        }
+        return Probing(
+            self.spool, self._runs, self.port, self.telemetry, self._incarnation, lambda: self._ticker is not None,
+            self._housekeeping.note_losses,
+        ).probes()  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -280,7 +272,9 @@ def main(arguments: list[str]) -> int:
         worker = Worker(settings, options.name, [listener])
         await worker.start()
         control = ControlServer(
-            socket_path(Path(settings.data_dir), options.name), worker.probes()
+            socket_path(Path(settings.data_dir), options.name),
+            worker.probes(),
+            [json_route(PATH, worker.allowing.take)],
         )
         await control.start()
         child.on_reload(lambda: worker.reload(options.config or None))

@@ -29,6 +29,7 @@ SUMMARIES = {
     "run": "run a command as one run: its calls pass here, its exit status is the outcome",
     "runs": "list the latest runs, what they took and how they went",
     "show": "show one run as a waterfall of its steps and attempts",
+    "allow": "let a run go on that a limit or the pattern of a loop has stopped",
     "sql": "ask the store, running or not",
     "prices": "say what models cost here, or fetch newer prices",
 }
@@ -138,6 +139,10 @@ def _asking(name: str) -> Command | None:
             from proxy.cli import show
 
             return show
+        case "allow":
+            from proxy.cli import allow
+
+            return allow
         case "sql":
             from proxy.cli import sql
 

@@ -50,9 +50,11 @@ class Announcer:
         self._capacity = capacity
         self._told: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
 
-    def is_due(self, verdict: Verdict, opened: Open, now_us: int) -> bool | None:
-        """Tell whether a verdict is worth an event; `None` of a warning that has been given."""
-        whose = (opened.tenant, opened.run_id or opened.caller, verdict.policy)
+    def is_due(
+        self, verdict: Verdict, opened: Open, now_us: int, allowance: int | None = None
+    ) -> bool | None:
+        """Tell whether a verdict is worth an event; `None` of a warning that has been given, since the run was allowed on."""
+        whose = (opened.tenant, opened.run_id or opened.caller, verdict.policy, allowance)  # fmt: skip
         if verdict.action is Action.WARN:
             told = (*whose, verdict.reason, verdict.scope, verdict.threshold)
             return self._again(told, 0) == 1 or None

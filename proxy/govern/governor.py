@@ -105,7 +105,7 @@ class Governor:
         """Tell what the policies said of a call."""
         outside = self._outside
         for verdict in every(tab.verdict) if tab.verdict is not None else ():
-            is_due = self._announcer.is_due(verdict, opened, tab.now_us)
+            is_due = self._announcer.is_due(verdict, opened, tab.now_us, tab.allowance)
             if is_due is None:
                 continue
             outside.verdict(opened, verdict)

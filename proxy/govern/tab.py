@@ -25,7 +25,17 @@ from proxy.http.headers import RawHeaders
 from proxy.judge import gates, unpriced
 from proxy.judge.bench import Bench, Needs, Spent, first_of
 from proxy.judge.case import Case
-from proxy.judge.claims import Answer, Change, Claim, Hold, Permit, Phase, taken_back
+from proxy.judge.claims import (  # fmt: skip
+    Answer,
+    Change,
+    Claim,
+    Hold,
+    Permit,
+    Phase,
+    Scope,
+    named,
+    taken_back,
+)
 from proxy.judge.expected import Expected
 from proxy.judge.gates import Gates, Passage
 from proxy.judge.signals import ALIVE, End, read_signals
@@ -179,6 +189,11 @@ class Tab:
     def is_refused(self) -> bool:
         """Whether the call must not go upstream."""
         return self.verdict is not None and self.verdict.action is Action.BLOCK
+
+    @property
+    def allowance(self) -> int | None:
+        """Give the number under which the run was allowed on; `None` where it was not."""
+        return None if self._answer is None else named(self._answer.owners[Scope.ROOT])[1]  # fmt: skip
 
     @property
     def breaker_state(self) -> str:

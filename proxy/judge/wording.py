@@ -51,7 +51,7 @@ def over(rule: Rule, value: int, limit: int, case: Case) -> str:
     elif rule.reason is Reason.SAME_REQUEST:
         said = f"agent {named(rule.name)} of this caller sent the same request more than {limit} times within {rule.window_seconds} seconds; find out why, or change {_setting(rule)}"
     else:
-        said = f"{rule.scope} exceeded its {_NOUNS[rule.reason]} ({figures}); {_next(rule, case)}"
+        said = f"{rule.scope} exceeded its {_NOUNS[rule.reason]} ({figures}); {_next(rule, case, limit)}"
     return _safe(said)
 
 
@@ -141,12 +141,18 @@ def _setting(rule: Rule) -> str:
     return f"policies.{rule.setting}" if _is_plain(rule.setting) else "policies.budgets"
 
 
-def _next(rule: Rule, case: Case) -> str:
-    return f"{_going_on(case)}, or change {_setting(rule)}"
+def _next(rule: Rule, case: Case, limit: int = 1) -> str:
+    """Say how it goes on; nothing allows a run to use more than nothing."""
+    if not limit:
+        return f"to change it: {_setting(rule)}"
+    return f"{_going_on(case, rule.scope)}, or change {_setting(rule)}"
 
 
-def _going_on(case: Case) -> str:
-    if not _is_plain(case.run_id):
+def _going_on(case: Case, scope: str = "run") -> str:
+    if scope == "session" and case.session_id and _is_plain(case.session_id):
+        # None of its runs may live: each is refused at its begin.
+        return f"to let it go on: `tacho allow {case.session_id} --session`"
+    if not case.run_id or not _is_plain(case.run_id):
         return "to let the run in x-tacho-run go on: `tacho allow RUN`"
     return f"to let it go on: `tacho allow {case.run_id}`"
 

@@ -1,4 +1,4 @@
-"""The admin port: metrics, health and status for people, probes and Prometheus.
+"""The admin port: metrics, health and status for people, probes and Prometheus, and the word that lets a run go on.
 
 What lives here: `Guard`, who may ask, and `AdminServer`, what is asked. What does not: the answers (`supervisor.py`, `metrics.py`).
 
@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from proxy.allowance import PATH, Said
 from proxy.config import Address
-from proxy.control import Json, json_response
+from proxy.control import Json, json_response, json_route
 from proxy.errors import SettingsError
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -86,6 +87,8 @@ class Answers:
     status: Callable[[], Awaitable[Json]]
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]]
     """Takes the Accept header; gives the body and its content type."""
+    allow: Callable[[bytes], Awaitable[Said]]
+    """Takes the wish that a run goes on (`allowance.py`)."""
 
 
 class AdminServer:
@@ -106,6 +109,7 @@ class AdminServer:
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
                 web.get("/status", self._status),
+                json_route(PATH, self._answers.allow),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -133,7 +137,7 @@ class AdminServer:
             except web.HTTPNotFound:
                 response = _error(
                     404,
-                    "not found; this port has /metrics, /healthz, /readyz and /status",
+                    "not found; this port has /metrics, /healthz, /readyz and /status, and takes POST /allow",
                 )
         if response.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"

@@ -1,21 +1,29 @@
-"""How the whole product fares, put together from its processes.
+"""How the whole product fares, put together from its processes; and what is passed on to one of them.
 
-What lives here: `Overview`, which answers health, readiness and status for the admin port and the control socket. What does not:
+What lives here: `Overview`, which answers health, readiness and status for the admin port and the control socket, and has a worker let runs go on. What does not:
 serving those answers (`admin.py`, `control.py`), metrics (`metrics.py`).
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import uuid4
 
+import msgspec
+
+from proxy.allowance import PATH, Said, denied, read
 from proxy.control import Json
 from proxy.control_client import ControlClient, UnreachableError
+from proxy.errors import TachoError
 from proxy.supervise.children import ChildProcess
 from proxy.supervise.metrics import MetricsOfAll
 from proxy.supervise.processes import process_use
 from proxy.supervise.spec import State
 
 ASK_SECONDS = 1.0
+ALLOW_SECONDS = 12.0
+"""A worker waits for Redis twice, and for its disk."""
+_NO_WORKER = "no worker runs here that could be told; see: tacho status, and ask where the proxy runs"
 
 
 @dataclass(slots=True)
@@ -63,6 +71,25 @@ class Overview:
             **totals,
             "processes": processes,
         }
+
+    async def allow(self, body: bytes) -> Said:
+        """Have a worker fulfil the wish that a run goes on; the next one is asked where one does not answer or can ask nobody itself."""
+        try:
+            wish = read(body)
+        except TachoError as error:
+            return denied(400, "bad_wish", str(error))
+        wish = msgspec.structs.replace(wish, id=wish.id or uuid4().hex)
+        said = denied(503, "no_worker", _NO_WORKER)
+        for child in self._vital():
+            if child.state is not State.RUNNING:
+                continue
+            try:
+                said = await self.clients[child.name].exchange("POST", PATH, ALLOW_SECONDS, msgspec.to_builtins(wish))  # fmt: skip
+            except UnreachableError:
+                continue
+            if said[0] != 503:
+                break
+        return said
 
     def _vital(self) -> list[ChildProcess]:
         return [child for child in self.children if child.spec.is_vital]

@@ -100,9 +100,9 @@ class ExchangeMeters:
         """Count one event."""
         self._events.add((*self.who(event.tenant, event.agent), event.type))
 
-    def verdict(self, opened: Open, policy: str, action: str) -> None:
-        """Count what a policy said of a call."""
-        self._verdicts.add((*self.who(opened.tenant, opened.agent), policy, action))
+    def verdict(self, about: Open | Event, policy: str, action: str) -> None:
+        """Count what a policy said of a call, or what somebody said to it."""
+        self._verdicts.add((*self.who(about.tenant, about.agent), policy, action))
 
     def note_breaker(self, route: str, model: str, state: int) -> None:
         """Say in which phase a breaker is."""

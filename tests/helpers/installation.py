@@ -212,8 +212,8 @@ class Installation:
         """Give what a process says of itself, as soon as it says something: on a busy machine it may be late for one answer."""
         return await_that(lambda: self.says(name), f"what {name} says")
 
-    def admin(self, path: str) -> tuple[int, str]:
-        """Ask the admin port; raises `OSError` where there is none."""
+    def admin(self, path: str, body: bytes | None = None) -> tuple[int, str]:
+        """Ask the admin port, or post to it; raises `OSError` where there is none."""
         banner = (self.place / f"{self._starts}.out").read_text()
         found = re.search(r"metrics +http://([\d.]+):(\d+)/metrics", banner)
         if found is None:
@@ -222,7 +222,7 @@ class Installation:
             found[1], int(found[2]), timeout=PATIENCE_SECONDS
         )
         try:
-            connection.request("GET", path)
+            connection.request("GET" if body is None else "POST", path, body)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         except http.client.HTTPException as error:

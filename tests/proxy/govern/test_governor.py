@@ -7,7 +7,8 @@ from proxy.govern.asking import Asking, Placed
 from proxy.govern.governor import Governor
 from proxy.govern.tab import Tab
 from proxy.judge.budgets import BudgetSettings
-from proxy.judge.claims import Phase, Turned
+from proxy.judge.caps import BackstopSettings
+from proxy.judge.claims import Allow, Phase, Turned, owner_of
 from proxy.judge.settings import PolicySettings
 from proxy.model import Ask, Kind
 from proxy.record.codec import Open
@@ -129,3 +130,16 @@ def test_a_warning_is_counted_and_told_once():
         governor.announce(warned, make_open("a1", run_id=""))
     assert heard.verdicts == [("budgets:team", "warn")]
     assert [each.threshold for each in heard.events] == ["3"]
+
+
+def test_a_run_that_was_allowed_on_is_warned_anew():
+    heard, state = Heard(), MemoryState(10, 10**12)
+    settings = PolicySettings(backstop=BackstopSettings("enforce", steps=5))
+    governor = make_governor(state, heard, settings)
+    opened = make_open("a1", run_id="r", root_run_id="r")
+    for number in (None, 7, 7):
+        if number is not None:
+            state.tell([Allow(owner_of("acme", "r"), number)], heard.now_us)
+        for _ in range(5):
+            governor.announce(asked(governor, opened), opened)
+    assert [(each.policy, each.action) for each in heard.events] == [("backstop", "warn")] * 2 + [("backstop", "block")] * 5  # fmt: skip

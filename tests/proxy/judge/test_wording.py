@@ -109,6 +109,15 @@ def test_a_run_whose_name_would_be_misread_is_named_by_its_header():
     assert "to let the run in x-tacho-run go on: `tacho allow RUN`" in said
 
 
+def test_a_session_is_allowed_on_by_its_own_name_and_nothing_makes_more_of_nothing():
+    of_session = replace(STEPS, scope="session", setting="caps.session.steps")  # fmt: skip
+    case = replace(CASE, session_id="s-9")
+    assert wording.over(of_session, 20, 20, case).endswith("(20 of 20); to let it go on: `tacho allow s-9 --session`, or change policies.caps.session.steps")  # fmt: skip
+    unnamed = wording.over(of_session, 20, 20, replace(CASE, session_id="", run_id=""))  # fmt: skip
+    assert "go on: `tacho allow RUN`" in unnamed
+    assert wording.over(STEPS, 0, 0, CASE).endswith("(0 of 0); to change it: policies.caps.steps")  # fmt: skip
+
+
 def test_a_call_without_a_run_is_not_allowed_on():
     assert wording.window(97, 95) == (
         "request fills 97 % of what the model can read (at most 95 %); begin anew with a summary, or change policies.caps.window_share"

@@ -99,11 +99,15 @@ async def url() -> AsyncIterator[str]:
     async def metrics(accept: str) -> tuple[bytes, str]:
         return accept.encode(), "text/plain; version=0.0.4; charset=utf-8"
 
+    async def allow(body: bytes) -> tuple[int, dict[str, Any]]:
+        return 409, {"said": body.decode()}
+
     answers = Answers(
         lambda: (True, {"status": "ok"}),
         lambda: (False, {"ready": False}),
         status,
         metrics,
+        allow,
     )
     listener = bind(Address("127.0.0.1", 0), "admin.listen")
     server = AdminServer(listener, LOOPBACK, answers)
@@ -140,6 +144,15 @@ async def test_it_answers_in_json(url: str, path: str, status: int, body: object
     assert "Access-Control-Allow-Origin" not in headers
 
 
+async def test_what_is_posted_is_passed_on_and_answered_with_its_status(url: str):
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{url}/allow", data=b'{"run":"r"}') as answer:
+            assert (answer.status, await answer.json()) == (409, {"said": '{"run":"r"}'})  # fmt: skip
+        other = {"Origin": "http://evil"}
+        async with session.post(f"{url}/allow", data=b"{}", headers=other) as answer:
+            assert answer.status == 403
+
+
 async def test_metrics_are_negotiated(url: str):
     status, body, headers = await ask(
         f"{url}/metrics", Accept="application/openmetrics-text"
@@ -173,11 +186,10 @@ async def test_A05_a_missing_token_is_401_and_says_which():
 
     guard = Guard(Address("127.0.0.1", 1), "hunter2-hunter2")
     server = AdminServer(
-        listener, guard, Answers(lambda: (True, {}), lambda: (True, {}), never, never)
-    )
+        listener, guard, Answers(lambda: (True, {}), lambda: (True, {}), never, never, never)
+    )  # fmt: skip
     await server.start()
-    status, _, headers = await ask(
-        f"http://127.0.0.1:{listener.getsockname()[1]}/status"
-    )
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    found = [await ask(f"{url}/status"), await ask(f"{url}/allow", "POST")]
     await server.close()
-    assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert [(status, headers["WWW-Authenticate"]) for status, _, headers in found] == [(401, "Bearer")] * 2  # fmt: skip

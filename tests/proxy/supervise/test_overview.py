@@ -1,10 +1,11 @@
 """Health, readiness and status of the whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 
+from proxy.allowance import Said
 from proxy.control_client import ControlClient, UnreachableError
 from proxy.supervise.children import ChildProcess
 from proxy.supervise.metrics import MetricsOfAll
@@ -38,6 +39,17 @@ class Client:
     """Answers `/status`, or not."""
 
     said: dict[str, Any] | None
+    allows: tuple[int, dict[str, Any]] | None = None
+    wishes: list[dict[str, Any]] = field(default_factory=list)
+
+    async def exchange(
+        self, method: str, path: str, timeout_seconds: float, body: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        assert (method, path) == ("POST", "/allow")
+        self.wishes.append(body)
+        if self.allows is None:
+            raise UnreachableError("silent")
+        return self.allows
 
     async def status(self, timeout_seconds: float) -> dict[str, Any]:
         assert timeout_seconds <= 1.0
@@ -136,3 +148,48 @@ async def test_a_drain_shows_in_the_status():
     whole = overview(Child("w0", State.STOPPING))
     whole.stopping = True
     assert (await whole.status())["status"] == "stopping"
+
+
+def allowing(clients: list[Client], *states: State) -> Overview:
+    children = [Child(f"w{at}", each) for at, each in enumerate(states)]
+    whole = overview(*children, Child("store"))
+    whole.clients = {each.name: cast("ControlClient", client) for each, client in zip(children, clients, strict=True)}  # fmt: skip
+    return whole
+
+
+RUNS, WAITS = State.RUNNING, State.BACKING_OFF
+DONE: Said = (200, {"allowed": True})
+AWAY: Said = (503, {"error": {}})
+UNKNOWN: Said = (404, {"error": {}})
+
+
+@pytest.mark.parametrize(
+    ("said", "states", "status", "asked"),
+    [
+        ([DONE, DONE], [RUNS, RUNS], 200, [1, 0]),
+        ([None, DONE], [RUNS, RUNS], 200, [1, 1]),
+        ([AWAY, DONE], [RUNS, RUNS], 200, [1, 1]),
+        ([AWAY, None], [RUNS, RUNS], 503, [1, 1]),
+        ([UNKNOWN, DONE], [RUNS, RUNS], 404, [1, 0]),
+        ([DONE, DONE], [WAITS, RUNS], 200, [0, 1]),
+        ([None], [RUNS], 503, [1]),
+        ([], [], 503, []),
+    ],
+)
+async def test_a_wish_goes_to_a_worker_that_can_fulfil_it(said: list[Any], states: list[State], status: int, asked: list[int]):  # fmt: skip
+    clients = [Client(None, each) for each in said]
+    found = await allowing(clients, *states).allow(b'{"run":"r1"}')
+    assert found[0] == status
+    assert [len(each.wishes) for each in clients] == asked
+    wishes = [wish for each in clients for wish in each.wishes]
+    assert len({wish["id"] for wish in wishes}) <= 1  # one wish, whoever is asked
+    assert all(wish["run"] == "r1" and wish["id"] for wish in wishes)
+
+
+async def test_a_wish_with_a_name_keeps_it_and_one_that_is_none_goes_nowhere():
+    client = Client(None, DONE)
+    whole = allowing([client], RUNS)
+    assert await whole.allow(b'{"run":"r1","id":"mine","session":true}') == DONE
+    assert client.wishes == [{"run": "r1", "id": "mine", "session": True}]
+    assert (await whole.allow(b"{}"))[0] == 400
+    assert len(client.wishes) == 1
