@@ -24,7 +24,7 @@ from bench.answers import PATHS, REQUEST, document, events
 from proxy.asked import Asking
 from proxy.desk import Desk
 from proxy.forward.http1 import AnswerHead, Framing
-from proxy.forward.relay import Ending
+from proxy.forward.watch import Ending
 from proxy.ledger import Ledger
 from proxy.meter.billed import BilledResponses
 from proxy.meter.book import PriceBook

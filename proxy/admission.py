@@ -86,10 +86,10 @@ class Identifier:
         self._agents = AgentNames({})
         self._hashes = PromptHashes(self._seed)
         self._prompts = prompts or Prompts()
-        self._new_id = new_id
+        self.new_id = new_id
         self._count_ignored = count_ignored
         self._fault = fault
-        self._governor = governor
+        self.governor = governor
 
     def rename(self, renamed: Mapping[str, str]) -> None:
         """Take the settings' names for names that are made here."""
@@ -97,7 +97,7 @@ class Identifier:
 
     async def identify(self, request: Request, now_ns: int) -> Admitted:
         """Give the call's `Open`, and remember the call; raises nothing but a cancellation."""
-        attempt_id, names = self._new_id(now_ns), self._names(request)
+        attempt_id, names = self.new_id(now_ns), self._names(request)
         tab = None
         try:
             prompt_before = await self._read(request, names)
@@ -118,12 +118,12 @@ class Identifier:
 
     async def _asked(self, admitted: Admitted) -> Admitted:
         """Ask the policies, too, where nobody asked them while the call was identified."""
-        if admitted.tab is not None and self._governor is not None:
-            await self._governor.ask(admitted.tab, admitted.opened)
+        if admitted.tab is not None and self.governor is not None:
+            await self.governor.ask(admitted.tab, admitted.opened)
         return admitted
 
     def _tab(self, request: Request, names: _Names, now_ns: int) -> Tab | None:
-        if self._governor is None:
+        if self.governor is None:
             return None
         body = request.body
         tenant, agent, _ = names.who
@@ -131,7 +131,7 @@ class Identifier:
             tenant, agent, names.caller, request.route, request.provider, request.origin, request.ask, now_ns // 1000,
             request.size if body is None else len(body), names.conversation, body,
         )  # fmt: skip
-        return self._governor.tab(asking)
+        return self.governor.tab(asking)
 
     def unremembered(self, request: Request, now_ns: int) -> Open:
         """Give the `Open` of a call that came to nothing: what its head says, and nothing is remembered."""
@@ -141,7 +141,7 @@ class Identifier:
         except Exception:  # noqa: BLE001  # as above
             self._fault("identify")
             found = named(names.who.tenant, names.explicit.run, request.ask.kind)
-        return self._open(request, names, found, self._new_id(now_ns), now_ns)
+        return self._open(request, names, found, self.new_id(now_ns), now_ns)
 
     def refused(self, headers: Headers, inflight: int, now_ns: int) -> Open:
         """Give the `Open` of a request that is refused before its body is looked at; it is no step of any route."""

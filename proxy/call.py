@@ -3,6 +3,7 @@
 Each phase fills in what it found out; what a phase has not filled in yet is not there to be read.
 """
 
+from copy import copy
 from dataclasses import dataclass, field
 
 from proxy.accept.clients import Admission, Clients
@@ -64,6 +65,8 @@ class Call:
     """The whole body, where it was read."""
     begun: bytes = b""
     """What was read of a body that turned out to be too large to be read whole."""
+    is_rewritten: bool = False
+    """The body is not the one that the agent sent."""
     buffered_bytes: int = 0
     """How much of the body this call holds in memory until its end."""
 
@@ -71,8 +74,16 @@ class Call:
         """Index the headers once, for all phases."""
         self.headers = Headers(self.agent.headers)
 
+    def with_body(self, body: bytes) -> "Call":
+        """Give the same request with another body, without a content coding."""
+        made = copy(self)
+        made.body, made.begun, made.is_rewritten = body, b"", True
+        return made
+
     def readable_body(self) -> bytes | None:
         """Give the body without its content coding; `None` where it was not read or cannot be."""
+        if self.is_rewritten:
+            return self.body
         coding = (self.agent.get(b"content-encoding") or b"").decode("latin-1")
         if not self.body or coding.lower() in ("", "identity"):
             return self.body

@@ -6,7 +6,7 @@ bytes of a refusal (`forward/refusals.py`).
 
 from proxy.accept.refusal import Refusal
 from proxy.forward.agent import Agent
-from proxy.forward.relay import Ending
+from proxy.forward.watch import Ending
 from proxy.model import ErrorType, Outcome
 
 _STATUS_OF_ERROR = {

@@ -1,6 +1,6 @@
 """How an exchange ended whose bytes all passed, or whose agent left at a status that says enough: what status and answer say of it. Pure."""
 
-from proxy.forward.relay import Ending
+from proxy.forward.watch import Ending
 from proxy.model import ErrorType, Outcome, Reading
 
 _OF_THE_ASKING_SIDE = frozenset(

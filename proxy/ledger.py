@@ -14,11 +14,12 @@ from proxy.admission import answer_headers
 from proxy.answering import Answer
 from proxy.desk import Desk
 from proxy.endings import judge
+from proxy.following import Following
 from proxy.forward.headers import end_to_end
 from proxy.forward.heads import OUR_HEADERS
 from proxy.forward.http1 import AnswerHead, Framing
-from proxy.forward.relay import Ending
 from proxy.forward.upstream import UpstreamConnection
+from proxy.forward.watch import Ending
 from proxy.govern.tab import Tab
 from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
@@ -27,7 +28,7 @@ from proxy.judging import Judging
 from proxy.meter.dialect import Dialect
 from proxy.meter.headers import read_headers
 from proxy.meter.inject import refused
-from proxy.model import Ask, ErrorType, Outcome, Reading
+from proxy.model import Ask, Outcome, Reading
 from proxy.record.codec import Close, Open, encode
 from proxy.record.exchange import Exchange, Settlement
 from proxy.trail import Trail
@@ -53,15 +54,17 @@ class Ledger:
     ) -> None:
         """`began` is the admission on the monotonic clock; without `trail` nothing of the call is remembered, without `tab` nothing limits it."""
         self._desk = desk
-        self._trail = trail
         self.ask = ask
         self._dialect = dialect
         self._book = desk.settler.book
         self._delivered = False
+        self.wanted: bytes | None = None
+        """See `Watch`."""
         self._counted = False
-        self._reading = Reading()
+        self.reading = Reading()
         self.exchange = Exchange(opened, began)
         self.judging = Judging(desk, self.exchange, tab)
+        self.following = Following(desk, trail)
         unfollowed = partial(self.note, "endpoint")
         self._answer = Answer(desk, opened.provider, self.exchange.altered, unfollowed)
 
@@ -74,9 +77,11 @@ class Ledger:
         await self._desk.spool.append_wait(self._opening())
 
     def _opening(self) -> tuple[bytes, ...]:
-        opened = encode(self.exchange.opened)
-        of_run = self._trail.begun if self._trail else ()
-        return (opened, *of_run, *self.judging.begun())
+        return (
+            encode(self.exchange.opened),
+            *self.following.begun(),
+            *self.judging.begun(),
+        )
 
     def judge(self, asker: Callable[[], Asker]) -> None:
         """Note what the policies say; `BlockedError` where the call must not go upstream. `asker` says who is answered then."""
@@ -198,10 +203,14 @@ class Ledger:
         """Whether the terminal event has passed."""
         return self._answer.terminal
 
-    async def close(self, ending: Ending) -> None:
-        """Write `Close` and wait for it, within the spool's bound; the second and later calls do nothing."""
+    async def close(self, ending: Ending, *, stands: bool = True) -> None:
+        """Write `Close` and wait for it, within the spool's bound; the second and later calls do nothing.
+
+        With `stands` off another attempt may follow, and the run is told nothing before `stand` or `finish`.
+        """
         if self.exchange.closed is not None:
             return
+        self.following.waits = not stands
         began = monotonic()
         await self._desk.spool.append_wait(self._close(ending, began))
         self.exchange.measures.hold_seconds += monotonic() - began
@@ -215,6 +224,15 @@ class Ledger:
         return self._answer.rest()
 
     # The end.
+
+    def stand(self, seen: "Ledger | None" = None) -> None:
+        """Tell the run what came of the step, since no attempt follows: before the agent can go on from it. `seen` is what the agent gets instead."""
+        of, following = seen or self, self.following
+        closed = of.exchange.closed
+        if closed is not None and (seen or following.waits):
+            following.waits = False
+            self._append(following.tell(closed.outcome, closed.error_type, of.reading, closed.closed_us))  # fmt: skip
+            following.is_over = seen is not None
 
     def finish(self, ending: Ending) -> None:
         """Write what is missing of `Close` and `End`; plain and synchronous, so that a cancelled request ends in a row, too."""
@@ -230,15 +248,16 @@ class Ledger:
         assert closed is not None
         stands = ending.outcome is Outcome.COMPLETED or self._delivered
         final = closed if stands else ending
+        self.following.waits = False
         ended = exchange.end(now, final.outcome, final.error_type)
-        self._append(self._follow(final.outcome, final.error_type, ended.ended_us))
+        self._append(self.following.tell(final.outcome, final.error_type, self.reading, ended.ended_us))  # fmt: skip
         self._desk.spool.append(encode(ended))
         self._desk.tell(self._desk.applied, exchange.opened, closed, ended)
 
     def _close(self, ending: Ending, now: float) -> tuple[bytes, ...]:
         settlement, is_known = Settlement(), False
         try:
-            self._reading = reading = self._answer.reading()
+            reading = self.reading = self._answer.reading()
             ending = judge(ending, self.exchange.http_status, reading)
             settlement = self._desk.settler.settle(
                 self.exchange, self.ask, reading, ending.outcome, self._book
@@ -250,16 +269,12 @@ class Ledger:
         if self._answer.incomplete:
             self._desk.fault("meter_incomplete")
         closed = self.exchange.close(
-            now, ending.outcome, ending.error_type, self._reading, settlement
+            now, ending.outcome, ending.error_type, self.reading, settlement
         )
-        followed = self._follow(closed.outcome, closed.error_type, closed.closed_us)
-        return (
-            self._encoded(closed),
-            *followed,
-            *self.judging.over(
-                closed, self._reading, self._answer.error_body, is_known=is_known
-            ),
-        )
+        followed = self.following.tell(closed.outcome, closed.error_type, self.reading, closed.closed_us)  # fmt: skip
+        encoded = self._encoded(closed)
+        settled = self.judging.over(closed, self.reading, self._answer.error_body, is_known=is_known)  # fmt: skip
+        return (encoded, *followed, *settled)
 
     def _encoded(self, closed: Close) -> bytes:
         try:
@@ -267,17 +282,6 @@ class Ledger:
         except Exception:  # noqa: BLE001  # the guard of the phase record: a number that fits no record costs the numbers
             self._desk.fault("record")
             return encode(self.exchange.forget_usage())
-
-    def _follow(
-        self, outcome: Outcome, error_type: ErrorType, now_us: int
-    ) -> tuple[bytes, ...]:
-        """Let the next call of the run find this one; a fault costs only that."""
-        try:
-            if self._trail is not None:
-                return self._trail.answered(outcome, error_type, self._reading, now_us)
-        except Exception:  # noqa: BLE001  # the guard of the phase identify
-            self._desk.fault("identify")
-        return ()
 
     def _explain(self, settlement: Settlement) -> None:
         """Write what stands beside the account: what its price versions mean, and which models have no price."""

@@ -10,8 +10,7 @@ from dataclasses import replace
 from proxy.call import Accepted, Call
 from proxy.forward.connect import Connector
 from proxy.forward.heads import Changes, request_head
-from proxy.forward.origin import Origin
-from proxy.forward.relay import UpstreamRequest
+from proxy.forward.origin import Origin, UpstreamRequest
 from proxy.http.sigv4 import region_signed_for
 from proxy.ledger import INJECTION_REFUSED, Ledger
 from proxy.meter.inject import splice
@@ -43,9 +42,8 @@ class Outbound:
             route.allow_link_local,
         )
         whole = call.body is not None
-        changes = Changes(
-            body_is_here=whole, chunked=agent.chunked, upgrade=accepted.upgrade
-        )
+        length = len(call.body or b"") if call.is_rewritten else None
+        changes = Changes(length, call.is_rewritten, body_is_here=whole, chunked=agent.chunked, upgrade=accepted.upgrade)  # fmt: skip
         limits = call.snapshot.limits[route.name]
         if accepted.operation.names_endpoint:
             # Such a stream is silent until there is something to say, for hours perhaps.
@@ -66,9 +64,7 @@ class Outbound:
         if body is None:
             return plain
         ledger.injected()
-        changes = Changes(
-            len(body), identity=True, body_is_here=True, chunked=agent.chunked
-        )
+        changes = Changes(len(body), call.is_rewritten, identity=True, body_is_here=True, chunked=agent.chunked)  # fmt: skip
         head = self._head(call, accepted, origin, body, changes)
         return plain.altered(head, body)
 

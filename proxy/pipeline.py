@@ -6,7 +6,6 @@ works, what is said (`denials.py`). `judge` happens while a run is looked up (`g
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from time import monotonic
 
 import msgspec
@@ -16,6 +15,7 @@ from proxy.accept.reports import ReportTarget, read_target
 from proxy.accept.signing import signer_for
 from proxy.admission import Identifier, answer_headers
 from proxy.arriving import NO_ASK, Request
+from proxy.attempting import Attempting, Step
 from proxy.bodies import Bodies
 from proxy.call import Accepted, Call, Snapshot
 from proxy.denials import FULL, NO_WEBSOCKET, refuse_head, status_of
@@ -28,19 +28,14 @@ from proxy.forward.failures import (
 )
 from proxy.forward.pool import Pool
 from proxy.forward.refusals import give, refuse
-from proxy.forward.relay import Ending, Relay
-from proxy.govern.tab import Tab
-from proxy.http.leading_back import LeadingBack
-from proxy.http.sse_endpoint import SseEndpoint
-from proxy.judge.refusals import Asker
+from proxy.forward.watch import Ending
 from proxy.ledger import Ledger
+from proxy.ledgers import Ledgers
 from proxy.meter.dialects import PLAIN_HTTP, recognise
-from proxy.model import Ask, ErrorType, Kind, Outcome
+from proxy.model import Ask, ErrorType, Outcome
 from proxy.outbound import Outbound
 from proxy.prompt_changes import PROMPT_CHANGE, detail_of
-from proxy.record.codec import Open
 from proxy.reporting import Reporting
-from proxy.trail import Trail
 
 
 class Pipeline:
@@ -60,15 +55,16 @@ class Pipeline:
         self._desk = desk
         self._identifier = identifier
         self._reporting = Reporting(desk, identifier)
-        self._pool = pool
-        self._outbound = outbound
         self._wall_ns = wall_ns
-        self._ledgers: set[Ledger] = set()
+        self._ledgers = Ledgers(desk)
         self._bodies = Bodies()
+        self.attempting = Attempting(
+            desk, self._ledgers, outbound, pool, identifier.governor, identifier.new_id, wall_ns
+        )  # fmt: skip
 
     def under_way(self) -> list[Ledger]:
         """Give the calls that have not ended."""
-        return list(self._ledgers)
+        return list(self._ledgers.under_way)
 
     async def handle(self, agent: Agent) -> None:
         """Serve one request; every way out leaves one exchange in the record."""
@@ -79,19 +75,12 @@ class Pipeline:
         if isinstance(accepted, Refusal):
             return await self._turn_away(call, accepted)
         ending = Ending(Outcome.PROXY_ERROR, ErrorType.INTERNAL, "the proxy failed")
-        ledger = None
+        step = None
         try:
             await self._bodies.read(call, accepted)
-            ledger = await self._identify(call, accepted)
-            self._ledgers.add(ledger)
-            ledger.judge(partial(self._asker, call, accepted))
-            await ledger.open()
-            request = self._outbound.compose(call, accepted, ledger)
-            ending = await Relay(agent, self._pool, ledger).run(request)
-            self._outbound.learn(ledger)
-            if not agent.started:
-                ledger.exchange.http_status = status_of(ending)
-                await ledger.close(ending)
+            step = await self._identify(call, accepted)
+            self._ledgers.under_way.add(step.ledger)
+            ending = await self.attempting.run(step)
         except asyncio.CancelledError:
             ending = _DRAINED if agent.overdue else _LEFT
             raise
@@ -104,7 +93,7 @@ class Pipeline:
         except Exception:  # noqa: BLE001  # the guard of the phase forward: whatever it is, the agent is answered
             self._desk.fault("forward")
         finally:
-            self._finish(call, accepted, ledger, ending)
+            self._finish(call, accepted, step.ledger if step else None, ending)
 
     # accept
 
@@ -141,22 +130,22 @@ class Pipeline:
 
     # identify
 
-    async def _identify(self, call: Call, accepted: Accepted) -> Ledger:
+    async def _identify(self, call: Call, accepted: Accepted) -> Step:
         body = call.readable_body()
         ask = self._read_request(accepted, body)
         request = self._request(call, accepted, ask, body)
         opened, trail, before, tab = await self._identifier.identify(request, call.ts_ns)  # fmt: skip
-        ledger = self._ledger(call, accepted, request.ask, opened, trail, tab)
+        ledger = self._ledgers.begin(call, accepted, request.ask, opened, trail, tab)
         if before is not None and opened.prompt_hash is not None:
             ledger.note(PROMPT_CHANGE, detail=detail_of(before, opened.prompt_hash))
-        return ledger
+        return Step(call, accepted, ledger, tab)
 
     def _came_to_nothing(self, call: Call, accepted: Accepted) -> Ledger:
         """Give the account of a call whose body never came whole, or whose agent left before: what its head says."""
         ask = self._read_request(accepted, None)
         request = self._request(call, accepted, ask, None)
         opened = self._identifier.unremembered(request, call.ts_ns)
-        return self._ledger(call, accepted, request.ask, opened, None)
+        return self._ledgers.begin(call, accepted, request.ask, opened, None)
 
     def _request(
         self, call: Call, accepted: Accepted, ask: Ask, body: bytes | None
@@ -183,47 +172,6 @@ class Pipeline:
             origin=match.route.base.origin(),
             peer=call.agent.peer,
         )
-
-    def _ledger(
-        self,
-        call: Call,
-        accepted: Accepted,
-        ask: Ask,
-        opened: Open,
-        trail: Trail | None,
-        tab: Tab | None = None,
-    ) -> Ledger:
-        match = accepted.match
-        ledger = Ledger(self._desk, opened, call.began, ask, accepted.dialect, trail, tab)  # fmt: skip
-        ledger.exchange.altered += [*match.altered, *accepted.admission.altered]
-        ledger.exchange.asks = partial(self._desk.asking.calls, call.readable_body)
-        ledger.exchange.measures.body_wait_seconds = call.agent.body_wait
-        if match.route.kind is Kind.MCP:
-            self._lead_back(call, accepted, ledger)
-        return ledger
-
-    def _asker(self, call: Call, accepted: Accepted) -> Asker:
-        """Say who is answered where a policy refuses the call."""
-        agent = call.agent
-        user_agent, accept = (
-            agent.get(b"user-agent") or b"",
-            agent.get(b"accept") or b"",
-        )
-        provider = accepted.match.route.provider
-        return Asker(
-            accepted.dialect.name, provider, user_agent, accept, call.readable_body()
-        )
-
-    def _lead_back(self, call: Call, accepted: Accepted, ledger: Ledger) -> None:
-        """Have URLs that an MCP server names lead back here; a stream that names none has no end to wait for."""
-        path = call.agent.target.partition(b"?")[0]
-        match = accepted.match
-        leading_back = LeadingBack(match.route.base, path, match.upstream_path)
-        ledger.leads_back(leading_back)
-        if accepted.operation.names_endpoint:
-            endpoint = SseEndpoint(leading_back)
-            ledger.may_name(endpoint)
-            call.agent.endless = lambda: not endpoint.named
 
     def _read_request(self, accepted: Accepted, body: bytes | None) -> Ask:
         try:
@@ -272,7 +220,7 @@ class Pipeline:
             untold and ledger.exchange.closed is None and ledger.judging.refusal is None
         ):
             ledger.exchange.http_status = status
-        self._ledgers.discard(ledger)
+        self._ledgers.under_way.discard(ledger)
         ledger.finish(ending)
         if untold and ledger.judging.refusal is not None:
             give(

@@ -4,6 +4,8 @@ What lives here: following one call from its admission to its answer, and tellin
 and, as memos, to the spool. What does not: which run it is (`recognition.py`), when an answer is over (`ledger.py`).
 """
 
+from msgspec.structs import replace
+
 from proxy.identify import changes, echo
 from proxy.identify.conversation import TEXT_BYTES, written
 from proxy.identify.facts import Run
@@ -41,15 +43,20 @@ class Trail:
         run: Run,
         noted: list[changes.Change],
         body: bytes,
+        *,
+        begins: bool = True,
     ) -> None:
-        """`run` is the run as the state gave it (without an id where the call belongs to none), `noted` what was remembered at admission."""
+        """`run` is the run as the state gave it (without an id where the call belongs to none), `noted` what was remembered at admission.
+
+        With `begins` off the run is known to begin with, and its admission has been told.
+        """
         self._seed = seed
         self._state = state
         self._call = call
         self._run = run
         self._body = body if len(body) <= TEXT_BYTES else b""
         self._said = ""
-        self.begun = self._memo(run, noted, begins=True)
+        self.begun = self._memo(run, noted, begins=begins)
         """The record of the admission; what belongs to no run is not worth one, and is in the checkpoint alone."""
 
     def answered(
@@ -68,6 +75,16 @@ class Trail:
         self._state.note(tenant, run_id, noted, now_us)
         seen = Run(tenant, run_id, "", seen_us=now_us)
         return self._memo(seen, noted, begins=False)
+
+    def again(self, now_us: int) -> "Trail":
+        """Follow the next attempt of the same step, which the proxy makes: from now on it is what the agent will have seen."""
+        asked = replace(self._call.asked, attempt=self._call.asked.attempt + 1, seen_us=now_us)  # fmt: skip
+        noted: list[changes.Change] = list(changes.pushes(asked))
+        tenant, run_id = self._run.tenant, self._run.run_id
+        self._state.note(tenant, run_id, noted, now_us)
+        run = Run(tenant, run_id, "", seen_us=now_us)
+        call = replace(self._call, asked=asked)
+        return Trail(self._seed, self._state, call, run, noted, self._body, begins=False)  # fmt: skip
 
     def _memo(
         self, run: Run, noted: list[changes.Change], *, begins: bool

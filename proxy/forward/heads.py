@@ -18,6 +18,8 @@ class Changes:
 
     content_length: int | None = None
     """The new length of a body that was altered."""
+    decoded: bool = False
+    """The body has lost its content coding."""
     identity: bool = False
     """Ask for an answer without a content coding: only then can it be given back as it would have been."""
     body_is_here: bool = False
@@ -44,6 +46,8 @@ def request_head(
                 lines.append((name, authority))
             case b"content-length" if changes.content_length is not None:
                 lines.append((name, str(changes.content_length).encode("ascii")))
+            case b"content-encoding" if changes.decoded:
+                continue
             case b"accept-encoding" if changes.identity:
                 lines.append((name, b"identity"))
             case b"expect" if changes.body_is_here:

@@ -4,13 +4,15 @@ What lives here: the order of things on the wire, what happens when either side 
 not: what is metered or recorded; a `Watch` is told of everything that passes and says what the agent gets.
 
 An answer that the upstream broke off reaches the agent broken off. An agent that leaves ends the upstream's connection.
+
+What may be replaced by another attempt's answer is kept back: a whole answer (`keeps`), or the end of a stream (`Watch.wanted`). Who runs
+the relay then either drops it, or has it given (`give`); it has been metered and closed either way.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import Protocol
 
 from proxy.forward.agent import Agent
 from proxy.forward.failures import (
@@ -20,10 +22,11 @@ from proxy.forward.failures import (
     UpstreamError,
     WriteStalledError,
 )
-from proxy.forward.http1 import AnswerHead, Framing
-from proxy.forward.origin import Limits, Origin
+from proxy.forward.http1 import AnswerHead
+from proxy.forward.origin import UpstreamRequest
 from proxy.forward.pool import Pool
 from proxy.forward.upstream import UpstreamConnection
+from proxy.forward.watch import Ending, Kept, Start, Watch, nothing
 from proxy.forward.websocket import tunnel
 from proxy.model import ErrorType, Outcome
 
@@ -34,96 +37,46 @@ _TIMEOUTS = frozenset(
     {ErrorType.CONNECT_TIMEOUT, ErrorType.TTFB_TIMEOUT, ErrorType.IDLE_TIMEOUT}
 )
 
-
-@dataclass(slots=True, frozen=True)
-class Ending:
-    """How an exchange ended, and what to tell an agent that has not been answered yet."""
-
-    outcome: Outcome
-    error_type: ErrorType = ErrorType.NONE
-    message: str = ""
-
-
-@dataclass(slots=True, frozen=True)
-class UpstreamRequest:
-    """What goes to the provider."""
-
-    origin: Origin
-    limits: Limits
-    method: bytes
-    head: bytes
-    body: bytes = b""
-    """All of the body, or what of it was read before it was found to be too large."""
-    more: bool = False
-    """The rest of the body is still with the agent and is sent as it comes."""
-    chunked: bool = False
-    upgrade: bool = False
-    """The agent asks for another protocol and the route allows it."""
-    plain_head: bytes | None = None
-    plain_body: bytes = b""
-    """The agent's own request, where `head` and `body` were altered and the upstream may refuse that."""
-
-    def altered(self, head: bytes, body: bytes) -> "UpstreamRequest":
-        """Give the request with another head and body; the agent's own stay with it."""
-        return replace(
-            self, head=head, body=body, plain_head=self.head, plain_body=self.body
-        )
-
-
-class Watch(Protocol):
-    """Who is told what passes. Calls come in this order; none may raise but as told."""
-
-    def connected(self, seconds: float | None) -> None:
-        """A connection was had after `seconds` (`None`: reused)."""
-
-    def sent(self, size: int) -> None:
-        """The request, or a further piece of its body, was handed to the connection."""
-
-    def refused(self, status: int, body: bytes) -> bool:
-        """Whether this answer refuses the alteration, so that the agent's own request is to be sent."""
-
-    def answered(
-        self, head: AnswerHead, first_byte_at: float
-    ) -> tuple[Sequence[tuple[bytes, bytes]], Framing]:
-        """Take the head; give the headers for the agent and how the body's end is told to it."""
-
-    def forwarded(self) -> None:
-        """The head was written to the agent."""
-
-    def passed(self, data: bytes, connection: UpstreamConnection) -> bytes:
-        """Take a piece of the body; give what the agent gets for it."""
-
-    @property
-    def terminal(self) -> bool:
-        """Whether the terminal event has passed."""
-
-    async def close(self, ending: Ending) -> None:
-        """Write what is known; called before the terminal event or last byte goes to the agent. May be called again."""
-
-    def delivered(self) -> None:
-        """What `close` was called for has been given to the agent."""
-
-    def tunnelled(self, from_agent: int, from_upstream: int) -> None:
-        """So many bytes passed each way on an upgraded connection."""
-
-    def rest(self) -> bytes:
-        """Give what was held back, at the end of the body."""
+_WHOLE = Ending(Outcome.COMPLETED)
 
 
 class Relay:
     """Carries one exchange."""
 
-    def __init__(self, agent: Agent, pool: Pool, watch: Watch) -> None:
-        """`run` is called once."""
+    def __init__(
+        self,
+        agent: Agent,
+        pool: Pool,
+        watch: Watch,
+        keeps: Callable[[AnswerHead], int] = nothing,
+    ) -> None:
+        """`run` is called once. `keeps` says how many bytes an answer's body may have to be kept back whole; 0: it is passed on as it comes."""
         self._agent = agent
         self._pool = pool
         self._watch = watch
+        self._keeps = keeps
         self._connection: UpstreamConnection | None = None
+        self._continues = agent.started
+        self._has_continued = False
+        self.kept: Kept | None = None
+        """What is kept back after `run`."""
+
+    @property
+    def has_given(self) -> bool:
+        """Whether the agent has got something of this exchange."""
+        return self._agent.started and (self._has_continued or not self._continues)
 
     async def run(self, request: UpstreamRequest) -> Ending:
-        """Carry the exchange to its end; when the agent has not been answered (`agent.started`), the caller does that."""
+        """Carry the exchange to its end; where the agent has got nothing of it (`has_given`), the caller answers."""
+        return await self._ended(self._exchange(request))
+
+    async def give(self) -> Ending:
+        """Give the agent what is kept back: no other attempt's answer takes its place."""
+        return await self._ended(self._give())
+
+    async def _ended(self, work: Coroutine[None, None, Ending]) -> Ending:
         try:
-            return await self._exchange(request)
+            return await work
         except UpstreamError as error:
             return self._upstream_failed(error)
         except (AgentGoneError, WriteStalledError) as error:
@@ -148,7 +101,7 @@ class Relay:
             connection.abort()
 
     def _upstream_failed(self, error: UpstreamError) -> Ending:
-        if self._agent.started:
+        if self.has_given:
             self._agent.cut()
         if error.error_type in _TIMEOUTS:
             outcome = Outcome.TIMEOUT
@@ -229,7 +182,7 @@ class Relay:
         head = await connection.head(request.limits.first_byte_seconds)
         early = b""
         if request.plain_head is not None and head.status in (400, 422):
-            early = await self._read_refusal(request, connection)
+            early = await self._read_whole(request, connection, _REFUSAL_BYTES)
             if self._watch.refused(head.status, early):
                 self._release(connection)
                 connection = await self._send(
@@ -244,22 +197,57 @@ class Relay:
             patience = request.limits.idle_seconds
             await tunnel(self._agent, connection, head, self._watch.tunnelled, patience)
             self._agent.close()
-            return Ending(Outcome.COMPLETED)
+            return _WHOLE
+        if (room := self._keeps(head)) and not early:
+            early = await self._read_whole(request, connection, room)
+            if connection.finished and len(early) <= room:
+                await self._keep(connection, head, early)
+                return _WHOLE
         await self._copy(request, connection, head, early)
         self._release(connection)
-        return Ending(Outcome.COMPLETED)
+        return _WHOLE
 
-    async def _read_refusal(
-        self, request: UpstreamRequest, connection: UpstreamConnection
+    async def _keep(
+        self, connection: UpstreamConnection, head: AnswerHead, data: bytes
+    ) -> None:
+        """Meter and close an answer that the agent does not get yet."""
+        watch = self._watch
+        headers, framing = watch.answered(head, connection.first_byte_at or monotonic())
+        passed = (watch.passed(data, connection) if data else b"") + watch.rest()
+        await watch.close(_WHOLE, stands=False)
+        self.kept = Kept(passed, (head.status, head.reason, headers, framing))
+        self._release(connection)
+
+    async def _give(self) -> Ending:
+        agent, kept = self._agent, self.kept
+        assert kept is not None
+        self._begin(kept.head)
+        if kept.data:
+            await agent.write(kept.data)
+        agent.finish()
+        self._watch.delivered()
+        return _WHOLE
+
+    def _begin(self, head: Start | None) -> None:
+        """Give the agent the head; where an earlier attempt's answer goes on with this one, it has one."""
+        self._has_continued = self._continues
+        if head is not None and not self._agent.started:
+            self._agent.start(*head)
+        self._watch.forwarded()
+
+    async def _read_whole(
+        self, request: UpstreamRequest, connection: UpstreamConnection, room: int
     ) -> bytes:
-        """Read an error body before its head is passed on: it decides whether the agent sees it at all."""
-        body = b""
-        while len(body) < _REFUSAL_BYTES:
-            piece = await connection.read(request.limits.idle_seconds)
-            body += piece
-            if not piece:
-                break
-        return body
+        """Read a body before its head is passed on: it decides whether the agent sees it at all. Less comes back where it breaks off."""
+        body = bytearray()
+        # Who copies what came meets the failure again, and the agent sees the same as without us.
+        with contextlib.suppress(UpstreamError):
+            while len(body) <= room:
+                piece = await connection.read(request.limits.idle_seconds)
+                body += piece
+                if not piece:
+                    break
+        return bytes(body)
 
     def _release(self, connection: UpstreamConnection) -> None:
         self._connection = None
@@ -274,27 +262,32 @@ class Relay:
     ) -> None:
         agent, watch = self._agent, self._watch
         headers, framing = watch.answered(head, connection.first_byte_at or monotonic())
-        whole = Ending(Outcome.COMPLETED)
         if connection.finished and not data:
-            await watch.close(whole)
+            await watch.close(_WHOLE)
         if agent.has_unread_body:
             agent.close_after()
-        agent.start(head.status, head.reason, headers, framing)
-        watch.forwarded()
+        self._begin((head.status, head.reason, headers, framing))
         while True:
             if data:
                 passed = watch.passed(data, connection)
                 if over := watch.terminal or connection.finished:
-                    await watch.close(whole)
+                    await watch.close(_WHOLE, stands=watch.wanted is None)
                 if passed:
                     await agent.write(passed)
-                if over:
+                if over and watch.wanted is None:
                     watch.delivered()
             if connection.finished:
                 break
             data = await connection.read(request.limits.idle_seconds)
-        await watch.close(whole)
-        if rest := watch.rest():
-            await agent.write(rest)
-        agent.finish()
-        watch.delivered()
+        await watch.close(_WHOLE, stands=watch.wanted is None)
+        await self._end(watch.rest())
+
+    async def _end(self, rest: bytes) -> None:
+        """Give the agent what was held back of a stream, unless another attempt's answer may take its place."""
+        if self._watch.wanted is not None:
+            self.kept = Kept(rest)
+            return
+        if rest:
+            await self._agent.write(rest)
+        self._agent.finish()
+        self._watch.delivered()

@@ -4,9 +4,10 @@ What lives here: one call's way, and the rule that a fault in it never reaches t
 that could not be judged goes on. What does not: the rules (`governor.py`), the keeper of accounts (`proxy.state`), what is said (`proxy.judge`).
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from msgspec.structs import replace
 
@@ -123,6 +124,10 @@ class Tab:
         """What the policies say; `None`: nothing."""
 
     # Before.
+
+    def again(self, **changed: Any) -> "Tab":
+        """Give the tab of another attempt of the same call; `changed` are members of `Asking`."""
+        return Tab(self._court, self._rules, dataclasses.replace(self._asking, **changed))  # fmt: skip
 
     def place(self, placed: Placed) -> None:
         """Say where the call belongs, and with that what it claims; again where that changes."""

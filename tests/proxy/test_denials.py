@@ -5,7 +5,7 @@ import json
 import pytest
 
 from proxy.denials import status_of
-from proxy.forward.relay import Ending
+from proxy.forward.watch import Ending
 from proxy.model import ErrorType, Outcome
 from tests.helpers.origin import RawOrigin
 from tests.helpers.proxy import Proxy

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.endings import judge
-from proxy.forward.relay import Ending
+from proxy.forward.watch import Ending
 from proxy.model import ErrorType, Outcome, Reading
 
 WHOLE = Ending(Outcome.COMPLETED)

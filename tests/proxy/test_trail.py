@@ -96,3 +96,28 @@ def test_an_answer_to_a_small_request_is_known_where_it_is_quoted(body, is_known
 )
 def test_how_a_call_ended_in_the_words_of_the_memory(outcome, error_type, state):
     assert state_of(outcome, error_type) == state
+
+
+@pytest.mark.parametrize("is_heir", [False, True])
+def test_the_next_attempt_that_the_proxy_makes_is_what_the_run_remembers(is_heir):
+    bench = Bench()
+    again = bench.trail.again(7)
+    bench.answered(Outcome.UPSTREAM_ERROR)  # too late: another attempt is newer
+    records = [*bench.trail.begun, *again.begun, *again.answered(Outcome.COMPLETED, ErrorType.NONE, Reading(output_text="Good day."), 9)]  # fmt: skip
+    assert len(records) == 3
+    if is_heir:
+        bench.tracker.state = MemoryState(10, DAY_US)
+        for each in records:
+            record = decode(each)
+            assert isinstance(record, Memo)
+            memo.replay(bench.tracker.state, record.said)
+    assert bench.goes_on('{"role":"assistant","content":"Good day."}')
+
+
+def test_a_retry_of_the_agent_counts_on_from_the_proxys():
+    bench = Bench()
+    again = bench.trail.again(7)
+    again.answered(Outcome.UPSTREAM_ERROR, ErrorType.SERVER_ERROR, Reading(), 9)
+    later = bench.tracker.begin(BODY, 11, kind=Kind.LLM)
+    assert later.call.asked.attempt == 2
+    assert later.call.asked.step_id == bench.begun.call.asked.step_id

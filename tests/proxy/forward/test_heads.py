@@ -39,6 +39,8 @@ def test_a_request_without_a_host_gets_one_first():
     [
         ((b"Content-Length", b"3"), Changes(content_length=41), b"Content-Length: 41"),
         ((b"Accept-Encoding", b"br"), Changes(identity=True), b"Accept-Encoding: identity"),
+        ((b"Content-Encoding", b"gzip"), Changes(decoded=True), None),
+        ((b"Content-Encoding", b"gzip"), PLAIN, b"Content-Encoding: gzip"),
         ((b"Accept-Encoding", b"br"), PLAIN, b"Accept-Encoding: br"),
         ((b"Expect", b"100-continue"), Changes(body_is_here=True), None),
         ((b"Expect", b"100-continue"), PLAIN, b"Expect: 100-continue"),

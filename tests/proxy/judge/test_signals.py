@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from proxy.endings import judge
-from proxy.forward.relay import Ending
+from proxy.forward.watch import Ending
 from proxy.judge.signals import (
     ALIVE,
     FAILURE,
