@@ -65,7 +65,7 @@ def test_a_worker_that_dies_comes_back_with_the_settings_in_force(product: Insta
     # What a worker could not work by is no setting in force.
     refused: list[dict[str, Any]] = [
         {"policies": caps(-1)},
-        {"clients": {"a": {"key_env": "NOT_SET"}}},
+        {"policies": caps(2), "clients": {"a": {"key_env": "NOT_SET"}}},
     ]
     for times, bad in enumerate(refused, 1):
         write(product, **bad)
