@@ -5,9 +5,12 @@ What lives here: who is told of what. What does not: series (`telemetry`), runs'
 
 import logging
 import sys
+from collections.abc import Callable, Iterable
 
 from proxy.govern.announcing import phase_name
+from proxy.judge.budgets import Account
 from proxy.judge.claims import Phase
+from proxy.judge.headroom import Headroom
 from proxy.judge.verdict import Verdict
 from proxy.record.codec import Close, End, Event, Open
 from proxy.runs import RunBook
@@ -19,14 +22,29 @@ _logger = logging.getLogger("tacho.worker")
 class Counting:
     """Tells meters and books; one for a worker."""
 
-    def __init__(self, meters: ExchangeMeters, book: RunBook) -> None:
+    def __init__(
+        self, meters: ExchangeMeters, book: RunBook, clock: Callable[[], int]
+    ) -> None:
+        """`clock` is a steady one, in microseconds."""
         self._meters = meters
         self._book = book
+        self._clock = clock
+        self._headroom = Headroom()
 
     def applied(self, opened: Open, closed: Close, ended: End) -> None:
         """Count an exchange that is over."""
         self._meters.apply(opened, closed, ended)
         self._book.apply(opened, closed, ended)
+        model = self._meters.model(closed.model_served or opened.model_requested)
+        self._headroom.note(opened.route, model, closed.ratelimits, self._clock())
+
+    def show(self) -> None:
+        """Bring what is shown of the providers' limits up to date."""
+        self._meters.show_headroom(self._headroom.gauges(self._clock()))
+
+    def spent(self, shares: Iterable[tuple[Account, float]]) -> None:
+        """Show what is spent of budgets."""
+        self._meters.show_budgets(shares)
 
     def noted(self, event: Event) -> None:
         """Count an event."""

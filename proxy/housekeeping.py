@@ -88,6 +88,7 @@ class Housekeeping:
         self._house.governor.tidy()
         if self._turn % _SWEEP_TURNS == 0:
             self._sweep()
+            await self._house.governor.show()
         await self.end_runs()
         if self._is_checkpoint_due() and time.monotonic() >= self._not_before:
             await self.checkpoint()

@@ -13,11 +13,9 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-
-import msgspec
 
 from proxy import log
 from proxy.accept.ids import uuid7
@@ -97,10 +95,11 @@ class Worker:
         self._settler = Settler(book, self._billed)
         run_meters = RunMeters(self.telemetry, self._meters)
         self._book = RunBook(run_meters, self._new_event_id)
-        self._counting = Counting(self._meters, self._book)
+        clock = SteadyClock().now_us
+        self._counting = Counting(self._meters, self._book, clock)
         self._installation = installed(settings, self._secrets)
         self._runs = run_state(settings, self._installation.seed, self._book, lambda turned: self._governor.turned(turned))  # fmt: skip
-        self._governor = self._make_governor()
+        self._governor = self._make_governor(clock)
         self._prompts = Prompts()
         own = self._runs if isinstance(self._runs, MemoryState) else None
         self._memory = Memory(self.telemetry, self._meters, self._billed, own, self._book, self._prompts, self._governor)  # fmt: skip
@@ -118,9 +117,7 @@ class Worker:
         self._identifier = self._make_identifier()
         self.pipeline = self._pipeline(read_keys(settings, environment()))
         self._housekeeping = self._make_housekeeping(root)
-        self.port = DataPort(
-            self.pipeline.handle, port_limits(settings), self._meters.drop
-        )
+        self.port = DataPort(self.pipeline.handle, port_limits(settings), self._meters.drop)  # fmt: skip
         self.allowing = self._make_allowing()
         self._ticker: asyncio.Task[None] | None = None
 
@@ -130,11 +127,11 @@ class Worker:
     def _new_event_id(self) -> str:
         return self._new_id(time.time_ns())
 
-    def _make_governor(self) -> Governor:
+    def _make_governor(self, clock: Callable[[], int]) -> Governor:
         counting = self._counting
         outside = Outside(
-            SteadyClock().now_us, partial(self._random.getrandbits, 16), self._settler.quote, counting.fault, self._note,
-            self._new_event_id, counting.verdict, counting.unsaid, counting.breaker, self._settler.refuses_unpriced,
+            clock, partial(self._random.getrandbits, 16), self._settler.quote, counting.fault, self._note,
+            self._new_event_id, counting.verdict, counting.unsaid, counting.breaker, self._settler.refuses_unpriced, counting.spent,
         )  # fmt: skip
         return governor_of(self.settings, self._installation.seed, self._runs, outside)
 
@@ -253,8 +250,12 @@ class Worker:
         """Give the answers for the control socket."""
         return Probing(
             self.spool, self._runs, self.port, self.telemetry, self._incarnation, lambda: self._ticker is not None,
-            self._housekeeping.note_losses,
+            self._bring_up_to_date,
         ).probes()  # fmt: skip
+
+    def _bring_up_to_date(self) -> None:
+        self._housekeeping.note_losses()
+        self._counting.show()
 
 
 def main(arguments: list[str]) -> int:

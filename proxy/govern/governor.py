@@ -5,14 +5,16 @@ not: one call (`tab.py`), accounts (`proxy.state`).
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from proxy.govern.announcing import Announcer, event_of, event_of_breaker, every
 from proxy.govern.asking import Asking, Placed, Quoting
 from proxy.govern.said import Answered
+from proxy.govern.spending import Spending
 from proxy.govern.tab import Court, Rules, Tab
 from proxy.judge.bench import Bench
+from proxy.judge.budgets import Account
 from proxy.judge.claims import Change, Phase, Turned
 from proxy.judge.expected import Expected
 from proxy.judge.gates import Gates
@@ -47,6 +49,8 @@ class Outside:
     """Told of route, model and phase."""
     refuses_unpriced: Callable[[], bool]
     """Whether models without a price are refused."""
+    spent: Callable[[Iterable[tuple[Account, float]]], None]
+    """Told which share of each budget is spent, now and then, each time of all whose period runs."""
 
 
 class Governor:
@@ -62,14 +66,16 @@ class Governor:
         self._announcer = Announcer()
         self._breakers: OrderedDict[int, tuple[str, str, str]] = OrderedDict()
         self.expected = Expected()
+        self._spending = Spending()
         self._court = Court(
             seed, outside.clock, outside.quote, outside.refuses_unpriced, self.expected, Answered(), self._tell, self._meet, outside.random,
-            outside.fault, state.is_shared,
+            outside.fault, state.is_shared, self._spending.note,
         )  # fmt: skip
         self.use(settings)
 
     def use(self, settings: PolicySettings) -> None:
         """Take new settings; what was counted stands, and calls under way end by the old ones."""
+        self._spending.forget()
         self._rules = Rules(Bench(settings, self._terms), Gates(settings.gates, self._terms.key))  # fmt: skip
 
     def tab(self, asking: Asking) -> Tab | None:
@@ -132,6 +138,14 @@ class Governor:
     def now_us(self) -> int:
         """Give the time by which accounts go."""
         return self._outside.clock()
+
+    async def show(self) -> None:
+        """Tell what is spent of budgets; nothing of any, where nobody can be asked."""
+        now_us = self._outside.clock()
+        running = self._spending.running(now_us)
+        known = await self._state.spent([each.key for each in running], now_us)
+        shares = [] if known is None else [(each, known[each.key] / each.limit) for each in running]  # fmt: skip
+        self._outside.spent(shares)
 
     def tidy(self) -> None:
         """Forget some of what has expired."""

@@ -25,6 +25,7 @@ from proxy.govern.said import NOTHING, Answered, said
 from proxy.http.headers import RawHeaders
 from proxy.judge import gates, unpriced
 from proxy.judge.bench import Bench, Needs, Spent, first_of
+from proxy.judge.budgets import Account
 from proxy.judge.case import Case
 from proxy.judge.claims import (  # fmt: skip
     Answer,
@@ -97,6 +98,8 @@ class Court:
     fault: Callable[[str], None]
     is_shared: bool
     """Others keep the accounts: nothing of them is written down here."""
+    spend: Callable[[Sequence[Account]], None]
+    """Told on which accounts of budgets a call is counted."""
 
 
 class Tab:
@@ -127,7 +130,8 @@ class Tab:
 
     def again(self, **changed: Any) -> "Tab":
         """Give the tab of another attempt of the same call; `changed` are members of `Asking`."""
-        return Tab(self._court, self._rules, dataclasses.replace(self._asking, **changed))  # fmt: skip
+        asking = dataclasses.replace(self._asking, **changed)
+        return Tab(self._court, self._rules, asking, self._try(self._rules.heed, asking))  # fmt: skip
 
     def place(self, placed: Placed) -> None:
         """Say where the call belongs, and with that what it claims; again where that changes."""
@@ -150,6 +154,8 @@ class Tab:
             )  # fmt: skip
         case = case_of(asking, placed, quote, said_now, court.expected, self.now_us)
         claims = bench.claims(case)
+        if bench.has_budgets:
+            court.spend(bench.accounts(case, claims))
         if passage.breaker:
             court.meet(asking, passage.breaker)
         self._case, self._passage, self._offset = case, passage, len(claims)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proxy.judge import wording
-from proxy.judge.budgets import budget_lines
+from proxy.judge.budgets import Account, account_of, budget_lines
 from proxy.judge.caps import CAPS, backstop_lines, cap_lines, window_share
 from proxy.judge.case import Case
 from proxy.judge.circles import Circles, Seen, circles_of
@@ -32,6 +32,7 @@ from proxy.judge.claims import (  # fmt: skip
     Finding,
     Level,
     Mode,
+    Scope,
     Settle,
     Take,
 )
@@ -81,6 +82,8 @@ class _Plan(msgspec.Struct, frozen=True):
     """The claim of each line as it stands."""
     filled: tuple[_Blank, ...]
     """Those that a call fills in."""
+    budgets: tuple[int, ...]
+    """The places of the lines that are of budgets."""
     same_us: int
     """The window in which equal bodies are counted; 0 where they are not."""
     circles: Circles | None
@@ -98,6 +101,7 @@ class Bench:
         self._settings = settings
         self._terms = terms
         self._max_sites = max_sites
+        self.has_budgets = bool(settings.budgets)
         self._plans: OrderedDict[tuple[object, ...], _Plan] = OrderedDict()
         self._is_polled = lru_cache(_TOOL_NAMES)(self._look_up_tool)
 
@@ -129,6 +133,16 @@ class Bench:
         if plan.circles is not None:
             made += plan.circles.claims(case, self._is_polled)
         return made
+
+    def accounts(self, case: Case, claims: Sequence[Claim]) -> list[Account]:
+        """Say on which accounts of budgets a call's claims are made."""
+        plan = self._plan_of(case)
+        made = ((plan.lines[place].rule, claims[place]) for place in plan.budgets)
+        return [
+            account_of(rule, each, case.tenant, case.now_us)
+            for rule, each in made
+            if isinstance(each, Take)
+        ]
 
     def verdict(self, answer: Answer, case: Case) -> Verdict | None:
         """Say what the keeper's answer to `claims` means; `None` where nobody has anything to say."""
@@ -209,6 +223,11 @@ class Bench:
             tuple(lines),
             tuple(line.claim for line in lines),
             tuple(filled),
+            tuple(
+                place
+                for place, each in enumerate(lines)
+                if each.rule.reason is Reason.BUDGET
+            ),
             same_us,
             circles,
             mode,

@@ -1,20 +1,20 @@
 """The policy `budgets`: how much a tenant, an agent, a caller or a route may spend in an hour, a day or a month.
 
-What lives here: its settings and lines. What does not: caps of one run (`caps.py`), when a period ends (`periods.py`).
+What lives here: its settings and lines, and whose account each is. What does not: caps of one run (`caps.py`), when a period ends (`periods.py`).
 
 Periods are UTC's: an hour begins at its minute 0, a day at 00:00, a month on its first. An account is the tenant's: agents of the same name
 in two tenants have a budget each. Whoever matches a budget spends of the account of its own name: `per: agent` with `agent: "nightly-*"`
 gives each nightly agent the whole amount.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from proxy.judge.claims import Scope
+from proxy.judge.claims import Scope, Take
 from proxy.judge.lines import Amount, Line, Rule, Terms, Vary, nano, take, warn_at
 from proxy.judge.matching import ModeName, Site, fits
-from proxy.judge.periods import DAY_US, HOUR_US
+from proxy.judge.periods import DAY_US, HOUR_US, period_end_us
 from proxy.judge.verdict import Reason
 from proxy.model import Kind
 
@@ -46,6 +46,27 @@ class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     route: str = ""
     model: str = ""
     """Shell-style patterns: whose calls count; empty: any."""
+
+
+class Account(NamedTuple):
+    """An account of a budget in one period."""
+
+    tenant: str
+    agent: str
+    """Empty, but of a budget per agent."""
+    budget: str
+    """Its name in the settings."""
+    key: int
+    limit: int
+    until_us: int
+    """When the period is over."""
+
+
+def account_of(rule: Rule, claim: Take, tenant: str, now_us: int) -> Account:
+    """Say which account a claim of a budget is made on."""
+    agent = rule.name if rule.scope == "agent" else ""
+    name = rule.policy.removeprefix(f"{POLICY}:")
+    return Account(tenant, agent, name, claim.key, claim.limit, period_end_us(rule.vary, now_us))  # fmt: skip
 
 
 def budget_lines(

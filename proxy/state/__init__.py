@@ -71,6 +71,9 @@ class State(Protocol):
     ) -> Answer | None:
         """Judge the claims of a call that is not admitted to a run; `None` where nobody can be asked now."""
 
+    async def spent(self, keys: Sequence[int], now_us: int) -> Mapping[int, int] | None:
+        """Give what is settled on accounts that belong to nobody but their key; `None` where nobody can be asked now."""
+
     def tell(self, changes: Sequence[accounting.Change], now_us: int) -> None:
         """Take in what followed from calls; never waits."""
 

@@ -3,7 +3,7 @@
 What lives here: the part of `State` that is about accounts. What does not: the accounts (`accounts.py`), who makes claims (`proxy.govern`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from proxy.judge.claims import Answer, Change, Claim, Owners, Turned
 from proxy.state.accounts import Accounts
@@ -35,6 +35,10 @@ class OwnAccounts:
         for each in answer.turned:
             self._turned(each)
         return answer
+
+    async def spent(self, keys: Sequence[int], now_us: int) -> Mapping[int, int] | None:
+        """See `State`."""
+        return {key: self.accounts.used(key, "", now_us)[0] for key in keys}
 
     def tell(self, changes: Sequence[Change], now_us: int) -> None:
         """See `State`."""

@@ -173,11 +173,13 @@ class RedisState:
             run, _ = self._known(run, reply)
             self.claims.late(claims, owners_in(run), now_us, reply[0])
 
-    async def claim(
-        self, claims: Sequence[Claim], owners: Owners, now_us: int
-    ) -> Answer | None:
+    async def claim(self, claims: Sequence[Claim], owners: Owners, now_us: int) -> Answer | None:  # fmt: skip
         """See `State`."""
         return await self.claims.claim(claims, owners, now_us)
+
+    async def spent(self, keys: Sequence[int], now_us: int) -> Mapping[int, int] | None:
+        """See `State`."""
+        return await self.claims.spent(keys, now_us)
 
     def tell(self, changes: Sequence[accounting.Change], now_us: int) -> None:
         """See `State`. What is told in one turn of the event loop is sent at once."""

@@ -4,8 +4,10 @@ What lives here: `ExchangeMeters`, which turns the three records of an exchange 
 kept (`registry.py`), the families' specifications (`specs.py`), metrics of policies and runs.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
+from proxy.judge.budgets import Account
+from proxy.judge.headroom import Gauge
 from proxy.model import CostSource, Kind, Outcome, Usage, UsageSource
 from proxy.providers import SELF_HOSTED
 from proxy.record.codec import Close, End, Event, Open
@@ -25,6 +27,8 @@ TOKEN_TYPES = (
 )
 """Values of the label `type`, in the order of `Usage.buckets`."""
 _OUTPUT_TYPES = frozenset({"output", "reasoning", "audio_out"})
+RATIO = 1_000_000
+"""Ratios are kept as millionths."""
 _NO_CLOSE = Close("", 0, Outcome.PROXY_CRASHED)
 _METERED_KINDS = frozenset({Kind.LLM, Kind.EMBEDDING})
 _SWITCHED = 101
@@ -59,6 +63,7 @@ class ExchangeMeters:
         self._spool_bytes = registry.gauge(specs.SPOOL_BYTES)
         self._dropped = registry.counter(specs.DROPPED)
         self._ratelimit = registry.gauge(specs.RATELIMIT)
+        self._budgets = registry.gauge(specs.BUDGET_USED)
         self._verdicts = registry.counter(specs.VERDICTS)
         self._breaker_state = registry.gauge(specs.BREAKER_STATE)
         self._events = registry.counter(specs.EVENTS)
@@ -71,7 +76,7 @@ class ExchangeMeters:
         """Count one exchange, once, when its end is known; `closed` is `None` where the proxy died before it."""
         close = _NO_CLOSE if closed is None else closed
         who = self.who(opened.tenant, opened.agent)
-        model = self._model(close.model_served or opened.model_requested)
+        model = self.model(close.model_served or opened.model_requested)
         where = (opened.route, model)
         self._attempts.add((*who, *where, opened.kind, ended.outcome))
         if opened.is_step and opened.attempt == 0:
@@ -82,10 +87,9 @@ class ExchangeMeters:
         self._count_tokens(who, model, close.usage)
         self._count_cost(who, model, close.cost.total())
         for part in close.parts:
-            self._count_tokens(who, self._model(part.model), part.usage)
-            self._count_cost(who, self._model(part.model), part.cost.total())
+            self._count_tokens(who, self.model(part.model), part.usage)
+            self._count_cost(who, self.model(part.model), part.cost.total())
         self._count_sources(opened, close, ended, model)
-        self._note_ratelimits(where, close)
         self._count_conventions(opened, close, ended, model)
 
     def begin(self, route: str) -> None:
@@ -106,7 +110,21 @@ class ExchangeMeters:
 
     def note_breaker(self, route: str, model: str, state: int) -> None:
         """Say in which phase a breaker is."""
-        self._breaker_state.set((route, self._model(model)), state)
+        self._breaker_state.set((route, self.model(model)), state)
+
+    def show_headroom(self, gauges: Iterable[Gauge]) -> None:
+        """Say what is left of the providers' limits, of all that anything is known of."""
+        self._ratelimit.show(
+            ((each.route, each.model, each.limit), round(each.ratio * RATIO))
+            for each in gauges
+        )
+
+    def show_budgets(self, spent: Iterable[tuple[Account, float]]) -> None:
+        """Say what share of each account of a budget is spent, of all whose period runs."""
+        self._budgets.show(
+            ((*self.who(each.tenant, each.agent), each.budget), round(share * RATIO))
+            for each, share in spent
+        )
 
     def note_loop_lag(self, lag_us: int) -> None:
         """Observe by how much the event loop was late."""
@@ -141,7 +159,8 @@ class ExchangeMeters:
         self._names.add(who)
         return who
 
-    def _model(self, model: str) -> str:
+    def model(self, model: str) -> str:
+        """Give the label of a model; those that nobody listed share one."""
         return model if not model or model in self._models else OTHER
 
     def _count_times(
@@ -193,16 +212,6 @@ class ExchangeMeters:
         unpriced = close.cost.source in (CostSource.ASSUMED, CostSource.UNPRICED)
         if unpriced and opened.provider not in SELF_HOSTED:
             self._unpriced.add((model,))
-
-    def _note_ratelimits(self, where: Labels, close: Close) -> None:
-        limits = close.ratelimits
-        for limit_type, remaining, limit in (
-            ("requests", limits.remaining_requests, limits.limit_requests),
-            ("tokens", limits.remaining_tokens, limits.limit_tokens),
-        ):
-            if remaining is not None and limit:
-                ratio = min(1_000_000, max(0, remaining * 1_000_000 // limit))
-                self._ratelimit.set((*where, limit_type), ratio)
 
     def _count_conventions(
         self, opened: Open, close: Close, ended: End, model: str

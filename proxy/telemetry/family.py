@@ -11,11 +11,12 @@ import msgspec
 
 FamilyType = Literal["counter", "gauge", "histogram"]
 Combine = Literal["sum", "max", "min"]
-_COMBINERS: dict[Combine, Callable[[float, float], float]] = {
+COMBINERS: dict[Combine, Callable[[float, float], float]] = {
     "sum": lambda a, b: a + b,
     "max": max,
     "min": min,
 }
+"""How values of equal labels become one."""
 
 
 class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -65,7 +66,7 @@ def _shape(family: Family) -> tuple[str, tuple[str, ...], tuple[float, ...]]:
 
 
 def _add(a: Family, b: Family) -> Family:
-    combine = _COMBINERS[a.combine]
+    combine = COMBINERS[a.combine]
     samples = {sample.labels: sample for sample in a.samples}
     for sample in b.samples:
         other = samples.get(sample.labels)

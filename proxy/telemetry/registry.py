@@ -11,12 +11,12 @@ which each family has its room from the start.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from proxy.errors import RecordError
-from proxy.telemetry.family import Combine, Family, FamilyType, Sample
+from proxy.telemetry.family import COMBINERS, Combine, Family, FamilyType, Sample
 
 OTHER = "other"
 Labels = tuple[str, ...]
@@ -85,6 +85,11 @@ class _Cells:
         rest = (OTHER,) * len(labels)
         return self.cells[rest] if rest in self.cells else self._create(rest)
 
+    def clear(self) -> None:
+        """Forget all series, which leaves their room to others."""
+        self._registry.series -= self.cost * len(self.cells)
+        self.cells.clear()
+
     def _create(self, labels: Labels) -> list[int]:
         self._registry.series += self.cost
         cell = self.cells[labels] = [0] * self._width
@@ -117,6 +122,20 @@ class Gauge:
     def add(self, labels: Labels, amount: int) -> None:
         """Change the current value."""
         self._cells.at(labels)[0] += amount
+
+    def show(self, values: Iterable[tuple[Labels, int]]) -> None:
+        """Say all that there is to say now: a series that is not among these is gone.
+
+        What shares a series, since it is given twice or there are too many, is combined as the values of several processes are.
+        """
+        cells = self._cells
+        cells.clear()
+        combine = COMBINERS[cells.spec.combine]
+        for labels, value in values:
+            known = len(cells.cells)
+            cell = cells.at(labels)
+            is_first = len(cells.cells) > known
+            cell[0] = value if is_first else int(combine(cell[0], value))
 
 
 class Histogram:

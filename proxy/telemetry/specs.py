@@ -118,11 +118,19 @@ DROPPED = Spec(
 )
 RATELIMIT = Spec(
     "tacho_ratelimit_remaining_ratio",
-    "What the provider said is left of its limit.",
+    "What the provider said within ten minutes is left of its limit; of several workers, the least.",
     ("route", "model", "type"),
     _OPEN,
     _MICROS,
     combine="min",
+)
+BUDGET_USED = Spec(
+    "tacho_budget_used_ratio",
+    "What of a budget is spent in its running period; of several accounts that share the labels, the fullest.",
+    (*_WHO, "budget"),
+    _OPEN,
+    _MICROS,
+    combine="max",
 )
 EVENTS = Spec("tacho_events_total", "Events.", (*_WHO, "type"), _OPEN)
 VERDICTS = Spec(

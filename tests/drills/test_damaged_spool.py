@@ -37,10 +37,15 @@ def torn_tail(segments: list[Path]) -> Damaged:
 
 def flipped_bit(segments: list[Path]) -> Damaged:
     """One bit of one `End` in the middle."""
-    data = bytearray(segments[0].read_bytes())
-    payload = next(each for each in payloads(segments[0]) if isinstance(codec.decode(each), End))  # fmt: skip
+    segment, payload = next(
+        (segment, each)
+        for segment in segments
+        for each in payloads(segment)
+        if isinstance(codec.decode(each), End)
+    )
+    data = bytearray(segment.read_bytes())
     data[data.index(payload) + len(payload) // 2] ^= 0x10
-    segments[0].write_bytes(data)
+    segment.write_bytes(data)
     return Damaged({"corrupt": 1})
 
 

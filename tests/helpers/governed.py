@@ -5,10 +5,12 @@ What lives here: wiring as the worker does it. What does not: settings of polici
 
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from proxy.govern.asking import Asking, Quote
 from proxy.govern.governor import Governor, Outside
+from proxy.judge.budgets import Account
 from proxy.judge.claims import Phase
 from proxy.judge.expected import Price
 from proxy.judge.settings import PolicySettings
@@ -31,6 +33,8 @@ class Heard:
     verdicts: list[tuple[str, str]] = field(default_factory=list)
     unsaid: int = 0
     breakers: list[tuple[str, str, Phase]] = field(default_factory=list)
+    spent: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    """Shares of budgets by tenant, agent and name."""
     faults: Counter[str] = field(default_factory=Counter)
 
     def clock(self) -> int:
@@ -48,6 +52,9 @@ class Heard:
     def count_unsaid(self) -> None:
         self.unsaid += 1
 
+    def take_spent(self, shares: Iterable[tuple[Account, float]]) -> None:
+        self.spent = {each[:3]: share for each, share in shares}
+
     def breaker(self, route: str, model: str, phase: Phase) -> None:
         self.breakers.append((route, model, phase))
 
@@ -59,6 +66,6 @@ def make_governor(
     heard = heard or Heard()
     outside = Outside(
         heard.clock, lambda: 0, heard.quote, heard.fault, heard.events.append, lambda: uuid.uuid4().hex, heard.verdict,
-        heard.count_unsaid, heard.breaker, lambda: heard.quoted.is_refused,
+        heard.count_unsaid, heard.breaker, lambda: heard.quoted.is_refused, heard.take_spent,
     )  # fmt: skip
     return Governor(settings or PolicySettings(), TERMS, SEED, state, outside)

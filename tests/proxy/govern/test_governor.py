@@ -35,6 +35,9 @@ class Down(MemoryState):
         if self.error is not None:
             raise self.error
 
+    async def spent(self, *_: object) -> None:
+        return None
+
 
 def tab_of(governor: Governor, ask: Ask = ASK) -> Tab | None:
     return governor.tab(Asking("acme", "a", "c", "openai", "openai", "https://o", ask, 5))  # fmt: skip
@@ -143,3 +146,41 @@ def test_a_run_that_was_allowed_on_is_warned_anew():
         for _ in range(5):
             governor.announce(asked(governor, opened), opened)
     assert [(each.policy, each.action) for each in heard.events] == [("backstop", "warn")] * 2 + [("backstop", "block")] * 5  # fmt: skip
+
+
+def test_what_is_spent_of_budgets_is_told_until_their_period_is_over():
+    heard = Heard()
+    each = BudgetSettings("each", "agent", "hour", steps=10)
+    several = replace(budget(4), budgets=(*budget(4).budgets, each))
+    governor = make_governor(MemoryState(10, 10**12), heard, several)
+    drive(governor.show())
+    assert heard.spent == {}
+    for _ in range(2):
+        asked(governor)
+    drive(governor.show())
+    assert heard.spent == {("acme", "", "team"): 0.5, ("acme", "a", "each"): 0.2}
+    heard.now_us += 3_600_000_000
+    drive(governor.show())
+    assert heard.spent == {("acme", "", "team"): 0.5}
+    heard.now_us += 24 * 3_600_000_000
+    asked(governor)
+    drive(governor.show())
+    assert heard.spent == {("acme", "", "team"): 0.25, ("acme", "a", "each"): 0.1}
+
+
+def test_of_budgets_that_nobody_can_be_asked_about_nothing_is_told():
+    heard = Heard()
+    governor = make_governor(Down(), heard, budget(2))
+    asked(governor)
+    heard.spent = {("acme", "", "team"): 0.5}
+    drive(governor.show())
+    assert heard.spent == {}
+
+
+def test_a_budget_that_the_settings_no_longer_have_is_not_told_of():
+    heard = Heard()
+    governor = make_governor(MemoryState(10, 10**12), heard, budget(2))
+    asked(governor)
+    governor.use(PolicySettings())
+    drive(governor.show())
+    assert heard.spent == {}

@@ -1,6 +1,15 @@
 """Accounts in a keeper's own memory: asked, told, swept, and breakers that turn are told of."""
 
-from proxy.judge.claims import BreakerRule, Mode, Permit, Phase, Scope, Signal, Take
+from proxy.judge.claims import (  # fmt: skip
+    BreakerRule,
+    Mode,
+    Permit,
+    Phase,
+    Scope,
+    Settle,
+    Signal,
+    Take,
+)
 from proxy.state.own_accounts import OwnAccounts
 from tests.helpers.runs.tracking import drive
 
@@ -28,3 +37,12 @@ def test_what_has_expired_is_swept():
     for _ in range(2):
         keeper.sweep(100)
     assert len(keeper.accounts.books) == 0
+
+
+def test_what_is_spent_is_what_was_settled():
+    keeper = OwnAccounts(10)
+    held = Take(1, Scope.OWN, 3, 9, -1, Mode.ENFORCE, True, 100)
+    drive(keeper.claim([held], NOBODY, 0))
+    assert drive(keeper.spent([1, 2], 0)) == {1: 0, 2: 0}
+    keeper.tell([Settle(1, "", 3, 5, 100)], 0)
+    assert drive(keeper.spent([1, 2], 0)) == {1: 5, 2: 0}

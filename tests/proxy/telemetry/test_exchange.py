@@ -1,6 +1,8 @@
 import msgspec
 import pytest
 
+from proxy.judge.budgets import Account
+from proxy.judge.headroom import Gauge
 from proxy.model import (
     Cost,
     CostSource,
@@ -92,9 +94,6 @@ def test_a_completed_exchange_is_counted_everywhere(counted):
     assert counted["tacho_step_duration_seconds"] == {("bot", "llm"): 1.5}
     assert counted["tacho_ttft_seconds"] == {("openai", "gpt-5"): 0.2}
     assert counted["tacho_overhead_seconds"] == {(): 0.0007}
-    assert counted["tacho_ratelimit_remaining_ratio"] == {
-        ("openai", "gpt-5", "requests"): 0.25
-    }
     assert counted["tacho_retries_total"] == {}
     assert counted["tacho_unpriced_total"] == {}
     assert counted["tacho_usage_estimated_total"] == {}
@@ -305,3 +304,25 @@ def test_a_hundred_thousand_names_stay_under_the_cap():
     assert exposed <= 5_000
     attempts = next(f for f in registry.families() if f.name == "tacho_attempts_total")
     assert sum(sample.value for sample in attempts.samples) == 20_000
+
+
+def test_what_is_left_of_limits_is_what_was_shown_last(counted):
+    counted.meters.show_headroom([Gauge("openai", "gpt-5", "requests", 0.25), Gauge("openai", "gpt-5", "tokens", 1.0)])  # fmt: skip
+    counted.meters.show_headroom([Gauge("openai", "gpt-5", "tokens", 0.5)])
+    assert counted["tacho_ratelimit_remaining_ratio"] == {
+        ("openai", "gpt-5", "tokens"): 0.5
+    }
+
+
+def test_of_accounts_that_share_a_budget_s_labels_the_fullest_is_shown(counted):
+    shares = [("bot", 0.4, 1), ("bot", 1.2, 2), ("bot", 0.7, 3), ("", 0.1, 4)]
+    counted.meters.show_budgets(
+        (Account("acme", agent, "daily", key, 10, 99), share)
+        for agent, share, key in shares
+    )
+    assert counted["tacho_budget_used_ratio"] == {
+        ("acme", "bot", "daily"): 1.2,
+        ("acme", "", "daily"): 0.1,
+    }
+    counted.meters.show_budgets([])
+    assert counted["tacho_budget_used_ratio"] == {}

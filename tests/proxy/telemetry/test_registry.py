@@ -181,3 +181,29 @@ def test_a_sum_beyond_64_bits_does_not_keep_the_rest_out_of_a_snapshot():
     successor.counter(CALLS)
     successor.restore(registry.snapshot())
     assert samples(successor, "calls_total")[("a", "ok")].value == 1
+
+
+def test_a_gauge_that_shows_all_leaves_the_room_of_what_is_gone():
+    registry = Registry()
+    gauge = registry.gauge(Spec("g", "", ("a",), frozenset({"a"}), combine="max"))
+    gauge.show([(("x",), 1), (("y",), 2), (("x",), 3), (("x",), 2)])
+    assert registry.series == 2
+    assert _values(registry, "g") == {("x",): 3, ("y",): 2}
+    gauge.show([(("z",), 4)])
+    assert registry.series == 1
+    assert _values(registry, "g") == {("z",): 4}
+
+
+def test_of_what_a_full_gauge_shows_together_the_least_counts_where_the_least_is_meant():
+    registry = Registry(max_series=12)
+    gauge = registry.gauge(Spec("g", "", ("a",), frozenset({"a"}), combine="min"))
+    for _ in range(2):  # what is gone leaves its room
+        gauge.show(((f"{n:02}",), 100 - n) for n in range(30))
+        shown = _values(registry, "g")
+        assert shown[("other",)] == 71
+        assert len(shown) == registry.series < 12
+
+
+def _values(registry, name):
+    (family,) = (each for each in registry.families() if each.name == name)
+    return {sample.labels: sample.value for sample in family.samples}
