@@ -1,6 +1,7 @@
 -- How did the latest runs go, and what did each of them take?
 -- Counts: runs with a call or a reported outcome in the last since_seconds (0: ever), whole, however long ago they began. steps and
--- attempts are those of work (is_step, part = 0); tokens and dollars are sums over all rows, parts and failed attempts included.
+-- attempts are those of work (is_step, part = 0) that went upstream, refused are the calls that did not, would_refuse those that went and
+-- would not have with policies that enforce what they observe; tokens and dollars are sums over all rows, parts and failed attempts included.
 -- tool_calls: what models asked for, or what went through a tool or MCP route, whichever is more, since one call can be both.
 -- Order: the run that is exactly asked for, then the latest begun first.
 -- agent is who made the first call that has a name, else whom a report names, agents how many there were; children are runs that
@@ -44,12 +45,12 @@ WITH
             rungs[max(indexOf(rungs, run_source))] AS source,
             min(ts) AS started,
             max(ts + toIntervalMicrosecond(ifNull(duration_us, 0))) AS ended,
-            uniqExactIf(step_id, part = 0 AND is_step) AS steps,
-            countIf(part = 0 AND is_step) AS attempts,
-            uniqExactIf(step_id, part = 0 AND is_step AND attempt > 0) AS retried_steps,
+            uniqExactIf(step_id, part = 0 AND is_step AND outcome != 'blocked') AS steps,
+            countIf(part = 0 AND is_step AND outcome != 'blocked') AS attempts,
+            uniqExactIf(step_id, part = 0 AND is_step AND attempt > 0 AND outcome != 'blocked') AS retried_steps,
             greatest(
                 sumIf(length(call_id), part = 0 AND outcome = 'completed'),
-                uniqExactIf(step_id, part = 0 AND is_step AND kind IN ('tool', 'mcp'))) AS tool_calls,
+                uniqExactIf(step_id, part = 0 AND is_step AND outcome != 'blocked' AND kind IN ('tool', 'mcp'))) AS tool_calls,
             countIf(usage_source != 'none') > 0 AS is_counted,
             if(is_counted, sum(ifNull(tok_input, 0) + ifNull(tok_cache_read, 0) + ifNull(tok_cache_write, 0)
                 + ifNull(tok_cache_write_long, 0) + ifNull(tok_audio_in, 0) + ifNull(tok_image_in, 0)), NULL) AS input_tokens,
@@ -59,6 +60,8 @@ WITH
             sum(cost_usd) AS usd,
             countIf(cost_source = 'assumed') AS assumed_rows,
             countIf(part = 0 AND is_step AND kind IN ('llm', 'embedding') AND cost_source = 'unpriced') AS unpriced_attempts,
+            countIf(part = 0 AND outcome = 'blocked') AS refused,
+            countIf(part = 0 AND verdict_action = 'would_block') AS would_refuse,
             argMaxIf(outcome, (ts, attempt_id), part = 0 AND is_step) AS last_outcome,
             argMaxIf(if(error_type = '', outcome, error_type), (ts, attempt_id), part = 0 AND is_step) AS last_error,
             argMaxIf(verdict_action, (ts, attempt_id), part = 0 AND is_step) AS last_verdict
@@ -133,7 +136,9 @@ SELECT
     calls.estimated_rows AS estimated_rows,
     calls.usd AS usd,
     calls.assumed_rows AS assumed_rows,
-    calls.unpriced_attempts AS unpriced_attempts
+    calls.unpriced_attempts AS unpriced_attempts,
+    calls.refused AS refused,
+    calls.would_refuse AS would_refuse
 FROM seen
 LEFT JOIN calls ON calls.tenant = seen.tenant AND calls.run_id = seen.run_id
 LEFT JOIN branches ON branches.tenant = seen.tenant AND branches.parent_run_id = seen.run_id

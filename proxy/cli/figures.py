@@ -3,7 +3,7 @@
 What lives here: formatting, pure. What does not: where numbers come from. Each has its unit; what nobody knows is a dash, never zero.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from rich.cells import cell_len, set_cell_size
@@ -35,6 +35,20 @@ def dollars(usd: Decimal | None, mark: str = "") -> str:
         return f"{mark}${usd:,.0f}"
     places = 2 if usd >= Decimal("0.1") else min(6, 1 - usd.adjusted())
     return f"{mark}${usd:,.{places}f}"
+
+
+def at_the_point(amounts: Sequence[str]) -> list[str]:
+    """Pad amounts that stand below each other to the right, so that their points do; what is no amount ends where they end."""
+    known = [each for each in amounts if "$" in each]
+    places = max((len(_fraction(each)) for each in known), default=0)
+    return [
+        each + " " * (places - len(_fraction(each))) if "$" in each else each
+        for each in amounts
+    ]
+
+
+def _fraction(amount: str) -> str:
+    return amount[amount.index(".") :] if "." in amount else ""
 
 
 def duration(seconds: float | None) -> str:

@@ -1,11 +1,11 @@
 """The questions of `dashboards/queries/` that commands ask, and their answers as values.
 
-What lives here: `ask` with a question's name, the rows of `runs.sql` and `run_steps.sql`. What does not: the SQL, how rows look
+What lives here: `ask` with a question's name, the rows of `runs.sql`, `run_steps.sql` and `run_verdicts.sql`. What does not: the SQL, how rows look
 (`waterfall.py`, `runs_table.py`).
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from importlib.resources import files
@@ -17,6 +17,8 @@ from proxy.cli.figures import AT_LEAST, ESTIMATED
 from proxy.cli.store import Store
 from proxy.errors import TachoError
 
+_PRICED = ("llm", "embedding")
+"""Kinds of calls that have prices."""
 DATABASE = "tacho."
 """How the questions name the database; a store may have another."""
 
@@ -59,6 +61,10 @@ class RunRow(msgspec.Struct, frozen=True):
     usd: Decimal | None
     assumed_rows: int
     unpriced_attempts: int
+    refused: int
+    """Calls that a policy refused here; they are no steps and no attempts."""
+    would_refuse: int
+    """Calls that went on, and which a policy that only observes would have refused."""
 
     @property
     def mark(self) -> str:
@@ -94,6 +100,7 @@ class AttemptRow(msgspec.Struct, frozen=True):
     verdict_policy: str
     verdict_action: str
     verdict_reason: str
+    breaker_state: str
     seconds: float | None
     first_token_seconds: float | None
     asked_tools: tuple[str, ...]
@@ -111,7 +118,34 @@ class AttemptRow(msgspec.Struct, frozen=True):
         return self.offset_seconds + (self.seconds or 0.0)
 
 
-Row = TypeVar("Row", RunRow, AttemptRow)
+def mark_of(rows: Sequence[AttemptRow]) -> str:
+    """Say how sure dollars are, as `RunRow.mark` does."""
+    if any(row.cost_source == "unpriced" and row.kind in _PRICED for row in rows):
+        return AT_LEAST
+    guessed = any(row.usage_source in ("partial", "estimated") for row in rows)
+    return ESTIMATED if guessed or any(row.cost_source == "assumed" for row in rows) else ""  # fmt: skip
+
+
+class VerdictRow(msgspec.Struct, frozen=True):
+    """A row of `run_verdicts.sql`."""
+
+    began: datetime
+    """When the call did."""
+    step_id: str
+    type: str
+    policy: str
+    action: str
+    """`warn`, `would_block` or `block`."""
+    reason: str
+    scope: str = ""
+    value: Decimal | None = None
+    threshold: Decimal | None = None
+    route: str = ""
+    model: str = ""
+    message: str = ""
+
+
+Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 class NoAnswerError(TachoError):
@@ -163,6 +197,11 @@ def runs(
 def attempts(store: Store, run: RunRow) -> list[AttemptRow]:
     """Ask for one run's attempts, in order."""
     return ask(store, "run_steps", AttemptRow, {"run": run.run, "tenant": run.tenant})
+
+
+def verdicts(store: Store, run: RunRow) -> list[VerdictRow]:
+    """Ask for what policies said of one run's calls, in order."""
+    return ask(store, "run_verdicts", VerdictRow, {"run": run.run, "tenant": run.tenant})  # fmt: skip
 
 
 def has_event(store: Store, event_id: str) -> bool:

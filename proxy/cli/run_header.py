@@ -10,6 +10,7 @@ from rich.text import Text
 
 from proxy.cli.figures import counted, dollars, duration, printable, tokens
 from proxy.cli.questions import AttemptRow, RunRow
+from proxy.cli.verdict_lines import is_refused
 
 _NAMED = {
     "path": "named in the URL",
@@ -41,13 +42,16 @@ def header(run: RunRow, rows: Sequence[AttemptRow]) -> Iterator[Text]:
     work = [counted(run.steps, "step"), counted(run.attempts, "attempt")]
     if run.tool_calls:
         work.append(counted(run.tool_calls, "tool call"))
+    if run.refused:
+        work.append(f"{counted(run.refused, 'call')} refused")
     yield Text(
         f"{', '.join(work)} · {duration(run.seconds)} · {_tokens(run)} · {dollars(run.usd, run.mark)}"
     )
     said = [f"began {run.started:%Y-%m-%d %H:%M:%S} UTC"]
-    models = _counted(row.model for row in rows)
+    went = [row for row in rows if not is_refused(row)]
+    models = _counted(row.model for row in went)
     said += [f"models {models}"] if models else []
-    steps = {row.step_id: row.source for row in reversed(rows) if row.is_step}
+    steps = {row.step_id: row.source for row in reversed(went) if row.is_step}
     joined = _counted(reversed(steps.values()))
     said.append(f"steps joined by {joined}" if joined else "no step")
     yield Text(" · ".join(said), style="dim")

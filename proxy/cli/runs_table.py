@@ -12,6 +12,7 @@ from rich.text import Text
 
 from proxy.cli.figures import (
     UNKNOWN,
+    at_the_point,
     counted,
     dollars,
     duration,
@@ -25,7 +26,8 @@ from proxy.cli.questions import RunRow
 
 _OUTCOME = (("outcome", 10), ("ago", 6), ("took", 6), ("steps", 6))
 _TOKENS = (("in", 6), ("out", 6))
-_COST = (("cost", 10),)
+_COST = 10
+_REFUSED = (("refused", 7),)
 _WIDE = (("tools", 5), ("joined by", 12))
 _ROOM_FOR_TOKENS, _ROOM = 96, 110
 """Widths from which on these columns are shown; a name that can be read is worth more than a count of tokens."""
@@ -41,7 +43,16 @@ def table(
 ) -> Iterator[Text]:
     """Give the lines, newest first as the rows are; with whole ids, which programs take from a pipe, lines may be wider."""
     counts = _TOKENS if width >= _ROOM_FOR_TOKENS else ()
-    fixed = (*_OUTCOME, *counts, *_COST, *(_WIDE if width >= _ROOM else ()))
+    refused = _REFUSED if any(row.refused or row.would_refuse for row in rows) else ()
+    costs = at_the_point([dollars(row.usd, row.mark) for row in rows])
+    cost = max(_COST, *map(len, costs))
+    fixed = (
+        *_OUTCOME,
+        *refused,
+        *counts,
+        ("cost", cost),
+        *(_WIDE if width >= _ROOM else ()),
+    )
     left = max(20, width - sum(size + 1 for _, size in fixed) - 1)
     for_agents = max(len("agent"), *(cell_len(_agent(row)) for row in rows))
     ids = [printable(row.run) for row in rows]
@@ -53,8 +64,8 @@ def table(
     columns = (("run", run_width), ("agent", agent_width), *fixed)
     names = [fitted(name, size, right=name not in _LEFT) for name, size in columns]
     yield Text(" ".join(names).rstrip(), style="dim", no_wrap=True)
-    for row, shown in zip(rows, ids, strict=True):
-        cells = _cells(row, shown, now)
+    for row, shown, usd in zip(rows, ids, costs, strict=True):
+        cells = _cells(row, shown, usd, now)
         text = Text(no_wrap=True)
         for name, size in columns:
             style = _style(row) if name == "outcome" else ""
@@ -85,7 +96,7 @@ def _agent(row: RunRow) -> str:
     return (_CHILD if row.parent else "") + (printable(row.agent) or UNKNOWN) + more
 
 
-def _cells(row: RunRow, shown: str, now: datetime) -> dict[str, str]:
+def _cells(row: RunRow, shown: str, usd: str, now: datetime) -> dict[str, str]:
     retries = row.attempts - row.steps
     return {
         "run": shown,
@@ -97,9 +108,15 @@ def _cells(row: RunRow, shown: str, now: datetime) -> dict[str, str]:
         "tools": str(row.tool_calls or UNKNOWN),
         "in": tokens(row.input_tokens),
         "out": tokens(row.output_tokens),
-        "cost": dollars(row.usd, row.mark),
+        "cost": usd,
+        "refused": _refused(row),
         "joined by": row.source or UNKNOWN,
     }
+
+
+def _refused(row: RunRow) -> str:
+    would = f"({row.would_refuse})" if row.would_refuse else ""
+    return " ".join(filter(None, [str(row.refused or ""), would])) or UNKNOWN
 
 
 def _style(row: RunRow) -> str:
@@ -126,6 +143,11 @@ def _legend(rows: Sequence[RunRow]) -> Iterator[Text]:
     if retried is not None:
         shown = f"{retried.steps}+{retried.attempts - retried.steps}"
         said.append(f"{shown}: {_work(retried)}".replace(" + ", ", "))
+    would = next((row for row in rows if row.would_refuse), None)
+    if would is not None:
+        said.append(
+            f"({would.would_refuse}): would have been refused, if what observes enforced"
+        )
     said.extend(money_legend(row.mark for row in rows if row.usd is not None))
     if said:
         yield Text(" · ".join(said), style="dim")

@@ -3,11 +3,11 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from proxy.cli.options import add_config, add_json, load_settings
+from proxy.cli.options import add_config, add_json, as_given, load_settings
 from proxy.cli.output import complain
 
 if TYPE_CHECKING:
-    from proxy.cli.questions import AttemptRow, RunRow
+    from proxy.cli.questions import AttemptRow, RunRow, VerdictRow
 
 EXAMPLE = """example:
   tacho show 0198c5f2
@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
                 wanted, questions.runs(store, run=wanted, max_runs=_CANDIDATES)
             )
             rows = questions.attempts(store, chosen) if chosen else []
+            verdicts = questions.verdicts(store, chosen) if chosen else []
     except questions.NoAnswerError:
         return 1
     if chosen is None:
@@ -51,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from proxy.cli.rendering import say_json
 
-        say_json({"run": chosen, "attempts": rows})
+        say_json({"run": chosen, "attempts": rows, "verdicts": verdicts})
     else:
-        _print(chosen, rows)
+        _print(chosen, rows, verdicts, as_given(arguments))
     return 0
 
 
@@ -81,15 +82,19 @@ def _choose(wanted: str, found: "list[RunRow]") -> "RunRow | None":
     return None
 
 
-def _print(run: "RunRow", rows: "list[AttemptRow]") -> None:
+def _print(
+    run: "RunRow", rows: "list[AttemptRow]", verdicts: "list[VerdictRow]", options: str
+) -> None:
     from proxy.cli.rendering import Terminal
     from proxy.cli.run_header import header
+    from proxy.cli.verdict_lines import stopped
     from proxy.cli.waterfall import waterfall
 
     terminal = Terminal()
     terminal.print(header(run, rows))
+    terminal.print(stopped(rows, verdicts, run.root or run.run, options))
     if rows:
-        terminal.print(waterfall(rows, terminal.width))
+        terminal.print(waterfall(rows, terminal.width, verdicts))
     else:
         complain(
             "no call of this run passed here; does its client read one of the variables that tacho run sets? "

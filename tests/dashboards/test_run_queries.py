@@ -69,6 +69,12 @@ def told(name: str, run: str, outcome: str, seconds: float, **changes: Any) -> E
     return msgspec.structs.replace(row, **changes)
 
 
+def said(name: str, run: str, seconds: float, action: str, **changes: Any) -> EventRow:
+    """Give the event of a verdict of caps on a run's first call."""
+    fields: dict[str, Any] = {"type": "cap", "policy": "caps", "action": action, "source": "run", "step_id": f"{run}-one"}  # fmt: skip
+    return told(name, run, "step_limit", seconds, **(fields | changes))
+
+
 def ended(run: str, outcome: str, seconds: float) -> EventRow:
     """Give what the proxy says when a run ends."""
     return told("end", run, outcome, 0, ts=at(seconds, NOW), type="run_end", source="new")  # fmt: skip
@@ -91,6 +97,8 @@ def steps() -> list[StepRow]:
         step("recovered", "two", 2),
         step("capped", "one", 0, outcome="blocked", verdict_action="block", verdict_policy="caps", **nothing),
         step("refused", "one", 0, outcome="blocked", **nothing),
+        step("watched", "one", 0),
+        step("watched", "two", 2, verdict_action="would_block", verdict_policy="caps"),
         step("left", "one", 0, outcome="client_abort"),
         step("live", "one", -5, NOW),
         step("again", "one", -9, NOW, agent="finder", agent_source="prompt", session_id="s1"),
@@ -123,6 +131,12 @@ def events() -> list[EventRow]:
         told("e", "twin", "success", 10, tenant="other"),
         told("e", "idle", "success", 10, agent="sleeper"),
         told("e", "failed", "success", 10, type="cap"),
+        said("v1", "capped", 0, "block", value="3", threshold="3"),
+        said("v2", "capped", 0, "warn", policy="backstop"),
+        said("v3", "capped", -5, "warn", step_id="capped-zero"),
+        said("v4", "capped", 0, "half_open", type="breaker"),
+        said("v5", "capped", 0, "block", tenant="other"),
+        said("v6", "whole", 0, "block"),
         ended("stopped", "failure", -1),
         ended("went-on", "ended", -6),
         ended("late", "ended", 1800),
@@ -299,3 +313,25 @@ def test_attempts_of_the_same_run_of_another_tenant_are_apart(rows: StoreProcess
     (mine,) = ask(rows, "run_steps", run="twin", tenant="acme")
     assert mine["usd"] == 0.5
     assert ask(rows, "run_steps", run="nobody", tenant="") == []
+
+
+def test_calls_that_were_refused_are_no_steps_and_counted_apart(rows: StoreProcess):
+    found = runs(rows)
+    capped = found["acme", "capped"]
+    assert (capped["steps"], capped["attempts"], capped["refused"]) == (0, 0, 1)
+    assert (found["acme", "watched"]["steps"], found["acme", "watched"]["would_refuse"]) == (2, 1)  # fmt: skip
+    assert {(run["refused"], run["would_refuse"]) for (_, name), run in found.items() if name not in ("capped", "watched", "refused")} == {(0, 0)}  # fmt: skip
+
+
+def test_verdicts_of_one_run_come_in_the_order_of_its_calls(rows: StoreProcess):
+    found = ask(rows, "run_verdicts", tenant="acme", run="capped")
+    assert [(row["step_id"], row["policy"], row["action"]) for row in found] == [
+        ("capped-zero", "caps", "warn"),
+        ("capped-one", "caps", "block"),
+        ("capped-one", "backstop", "warn"),
+    ]
+    (row, _) = found[1:]
+    assert (row["began"], row["scope"], row["value"], row["threshold"]) == (at(0), "run", 3, 3)  # fmt: skip
+    assert len(ask(rows, "run_verdicts", tenant="", run="capped")) == 4
+    (step,) = ask(rows, "run_steps", tenant="acme", run="capped")
+    assert (step["began"], step["step_id"]) == (row["began"], row["step_id"])

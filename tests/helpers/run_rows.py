@@ -1,13 +1,13 @@
-"""Rows of `runs.sql` and `run_steps.sql` as tests want them.
+"""Rows of `runs.sql`, `run_steps.sql` and `run_verdicts.sql` as tests want them.
 
 What lives here: one plausible row of each, with what a test changes. What does not: rows of the store (`exporters/enrich/columns.py`).
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from proxy.cli.questions import AttemptRow, RunRow
+from proxy.cli.questions import AttemptRow, RunRow, VerdictRow
 
 NOW = datetime(2026, 11, 22, 17, 10, 21, tzinfo=UTC)
 
@@ -44,6 +44,8 @@ def run_row(run: str = "R1", **changes: Any) -> RunRow:
         "usd": Decimal("0.42"),
         "assumed_rows": 0,
         "unpriced_attempts": 0,
+        "refused": 0,
+        "would_refuse": 0,
     }
     return RunRow(**(fields | changes))
 
@@ -53,7 +55,7 @@ def attempt_row(step: str, offset: float, seconds: float, **changes: Any) -> Att
     fields: dict[str, Any] = {
         "step_id": step,
         "attempt_id": f"{step}-{changes.get('attempt', 0)}",
-        "began": NOW,
+        "began": NOW + timedelta(seconds=offset),
         "offset_seconds": offset,
         "step_seq": 1,
         "turn_seq": 1,
@@ -73,6 +75,7 @@ def attempt_row(step: str, offset: float, seconds: float, **changes: Any) -> Att
         "verdict_policy": "",
         "verdict_action": "",
         "verdict_reason": "",
+        "breaker_state": "",
         "seconds": seconds,
         "first_token_seconds": None,
         "asked_tools": (),
@@ -115,3 +118,68 @@ def long_run() -> list[AttemptRow]:
         attempt_row("s5", 12.6, 0.1, step_seq=None, turn_seq=None, agent="", is_step=False, step_name="models", model="", usage_source="none",
                     cost_source="none", input_tokens=None, output_tokens=None, usd=None),
     ]  # fmt: skip
+
+
+def refused_row(step: str, offset: float, **changes: Any) -> AttemptRow:
+    """Give a call that caps refused."""
+    fields: dict[str, Any] = {**FAILED, "outcome": "blocked", "error_type": "invalid_request", "http_status": 400, "step_seq": None,
+                              "verdict_policy": "caps", "verdict_action": "block", "verdict_reason": "step_limit"}  # fmt: skip
+    return attempt_row(step, offset, 0.001, **(fields | changes))
+
+
+def verdict_on(row: AttemptRow, **changes: Any) -> VerdictRow:
+    """Give the event of the verdict in a row."""
+    fields: dict[str, Any] = {
+        "type": "cap", "policy": row.verdict_policy, "action": row.verdict_action, "reason": row.verdict_reason, "scope": "run",
+        "value": Decimal(3), "threshold": Decimal(3), "route": row.route, "model": row.model,
+        "message": "run exceeded its step limit (3 of 3); to let it go on: `tacho allow R1`, or change policies.caps.steps",
+    }  # fmt: skip
+    return VerdictRow(row.began, row.step_id, **(fields | changes))
+
+
+def judged_run() -> tuple[list[AttemptRow], list[VerdictRow]]:
+    """Give a run that was warned, observed and stopped, and asked again three times."""
+    warned = attempt_row(
+        "s1",
+        0.0,
+        1.0,
+        verdict_policy="caps",
+        verdict_action="warn",
+        verdict_reason="cost_limit",
+    )
+    again = attempt_row(
+        "s2",
+        1.2,
+        2.0,
+        step_seq=2,
+        verdict_policy="caps",
+        verdict_action="warn",
+        verdict_reason="cost_limit",
+    )
+    observed = attempt_row(
+        "s3",
+        4.0,
+        1.0,
+        step_seq=3,
+        verdict_policy="repeat",
+        verdict_action="would_block",
+        verdict_reason="repeated_call",
+        breaker_state="half_open",
+    )
+    refused = [refused_row(f"r{n}", 5.5 + n / 10) for n in range(4)]
+    near = "run is near its limit ($0.81, warning from $0.80 on); to let it go on: `tacho allow R1`, or change policies.caps.cost_usd"
+    circles = "run goes in circles: the same call with the same arguments 10 times in a row; to let it go on: `tacho allow R1`, or change policies.repeat"
+    told = [
+        verdict_on(
+            warned, value=Decimal("0.8125"), threshold=Decimal("0.8"), message=near
+        ),
+        verdict_on(
+            observed,
+            type="loop",
+            value=Decimal(10),
+            threshold=Decimal(10),
+            message=circles,
+        ),
+        *map(verdict_on, refused),
+    ]
+    return [warned, again, observed, *refused], told

@@ -7,14 +7,13 @@ from decimal import Decimal
 
 import msgspec
 
-from proxy.cli.questions import AttemptRow, RunRow
-from tests.helpers.run_rows import NOW
+from proxy.cli.questions import AttemptRow, RunRow, VerdictRow
 
 
-def as_line(row: RunRow | AttemptRow) -> bytes:
+def as_line(row: RunRow | AttemptRow | VerdictRow) -> bytes:
     """Write one row."""
     fields = msgspec.to_builtins(row, builtin_types=(Decimal,))
     for moment in ("started", "began"):
         if moment in fields:
-            fields[moment] = NOW.strftime("%Y-%m-%d %H:%M:%S.%f")
+            fields[moment] = getattr(row, moment).strftime("%Y-%m-%d %H:%M:%S.%f")
     return msgspec.json.Encoder(decimal_format="number").encode(fields) + b"\n"

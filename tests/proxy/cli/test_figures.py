@@ -93,3 +93,11 @@ def test_what_is_cut_says_so():
 
 def test_control_characters_are_not_printed():
     assert figures.printable("a\x1b[31mb\n") == "a\ufffd[31mb\ufffd"
+
+
+def test_amounts_below_each_other_have_their_points_in_one_column():
+    amounts = ["$1,234", "~$0.42", "$0.000043", "-", "unpriced"]
+    padded = figures.at_the_point(amounts)
+    assert padded == ["$1,234       ", "~$0.42    ", "$0.000043", "-", "unpriced"]
+    assert figures.at_the_point(["$3", "-"]) == ["$3", "-"]
+    assert figures.at_the_point([]) == []

@@ -17,11 +17,11 @@ PICTURES = Path(__file__).parents[2] / "data" / "terminal"
 def some_runs() -> list[RunRow]:
     """Give runs that need each column and each mark."""
     return [
-        run_row("nightly-42"),
+        run_row("nightly-42", refused=3, would_refuse=2),
         run_row("01a2044a00947637a0e8f7365ddb8363", agent="a-very-long-name-of-an-agent-that-goes-on",
                 outcome="failure", outcome_source="inferred", usd=None),
         run_row("01a2044b00947637a0e8f7365ddb8364", outcome="open", outcome_source="inferred", attempts=3,
-                assumed_rows=1, usd=Decimal("1234.5"), seconds=7400.0, agents=2),
+                assumed_rows=1, usd=Decimal("1234.5"), seconds=7400.0, agents=2, would_refuse=12),
         run_row("01a2044b01947637a0e8f7365ddb8365", outcome="open", outcome_source="inferred", attempts=3,
                 parent="01a2044b00947637a0e8f7365ddb8364", last_error="overloaded"),
         run_row("idle", source="", agent="", seconds=None, steps=0, attempts=0, tool_calls=0, usd=None,
@@ -85,3 +85,21 @@ def test_the_summary_is_one_line():
     assert summary(run_row(steps=1, attempts=1), 1).startswith("1 step, ")
     nothing = run_row(steps=0, attempts=0, input_tokens=None, output_tokens=None, usd=None)  # fmt: skip
     assert summary(nothing, 0.138) == "0 steps, command 138 ms"
+
+
+def test_what_was_refused_is_told_where_anything_was():
+    rows = [run_row("R1", refused=90, steps=4), run_row("R2", would_refuse=2, steps=4)]
+    heading, first, second, legend = (line.plain for line in table(rows, 80, NOW))
+    assert "refused" in heading
+    assert " 90 " in first
+    assert " (2) " in second
+    assert legend == "(2): would have been refused, if what observes enforced"
+    assert "refused" not in next(iter(table([run_row()], 80, NOW))).plain
+
+
+def test_costs_stand_with_their_points_below_each_other():
+    costs = [Decimal("1234"), Decimal("0.42"), Decimal("0.000043"), None]
+    lines = [line.plain for line in table([run_row(usd=each) for each in costs], 80, NOW)]  # fmt: skip
+    assert lines[2].index(".42") == lines[3].index(".000043")
+    assert len(lines[1].rstrip()) == lines[2].index(".42")
+    assert max(map(cell_len, lines)) <= 80

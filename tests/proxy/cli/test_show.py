@@ -8,7 +8,7 @@ import pytest
 
 from proxy.cli.main import main
 from tests.helpers.fake_store import FakeStore, fake_store
-from tests.helpers.run_rows import long_run, run_row
+from tests.helpers.run_rows import judged_run, long_run, run_row
 from tests.helpers.stored import as_line
 
 
@@ -17,7 +17,10 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeStor
     monkeypatch.chdir(tmp_path)
     with fake_store() as server:
         rows = b"".join(as_line(row) for row in long_run())
-        server.answers = {"-- What did one run do": (200, rows)}
+        server.answers = {
+            "-- What did one run do": (200, rows),
+            "-- What did the policies say of one run": (200, b""),
+        }
         monkeypatch.setenv("TACHO_CLICKHOUSE_URL", server.url)
         yield server
 
@@ -97,7 +100,7 @@ def test_a_run_without_calls_says_why_that_may_be(
     server: FakeStore, capsys: pytest.CaptureFixture[str]
 ):
     found(server, "R1")
-    server.answers = {"-- What did one run do": (200, b"")}
+    server.answers["-- What did one run do"] = (200, b"")
     assert main(["show", "R1"]) == 0
     assert "no call of this run passed here" in capsys.readouterr().err
 
@@ -105,3 +108,21 @@ def test_a_run_without_calls_says_why_that_may_be(
 def test_a_store_that_refuses_is_1(server: FakeStore):
     server.answer = (500, b"Code: 60. DB::Exception: no such table")
     assert main(["show", "R1"]) == 1
+
+
+def test_what_stopped_a_run_and_what_to_do_stand_above_its_steps(
+    server: FakeStore, capsys: pytest.CaptureFixture[str]
+):
+    rows, told = judged_run()
+    server.answers = {
+        "-- What did one run do": (200, b"".join(map(as_line, rows))),
+        "-- What did the policies say of one run": (200, b"".join(map(as_line, told))),
+    }
+    found(server, "R1")
+    assert main(["show", "R1", "--data-dir", "d"]) == 0
+    said = capsys.readouterr().out
+    assert "stopped by caps at step 4: step limit, 3 of 3" in said
+    assert "tacho allow R1 --data-dir d" in said
+    assert main(["show", "R1", "--json"]) == 0
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    assert [each["action"] for each in verdicts] == ["warn", "would_block", *["block"] * 4]  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from proxy.cli.run_header import header
-from proxy.cli.waterfall import Columns, Line, bar, waterfall
+from proxy.cli.waterfall import waterfall
 from tests.helpers.run_rows import FAILED, attempt_row, long_run, run_row
 
 PICTURES = Path(__file__).parents[2] / "data" / "terminal"
@@ -42,33 +42,8 @@ def test_an_attempt_keeps_its_number_in_a_narrow_terminal(width: int, name: str)
     assert any(name in line.plain for line in waterfall(long_run(), width))
 
 
-def test_a_narrow_terminal_gets_the_narrowest_picture():
-    assert Columns.within(20) == Columns.within(72)
-
-
 def test_without_rows_there_are_headings_only():
     assert len(list(waterfall([], 80))) == 1
-
-
-def line(start: float, end: float | None, first_token: float | None = None) -> Line:
-    return Line("", "", "", "ok", start, end, first_token, None, None, "-")
-
-
-BARS = {
-    "whole": (line(0, 10), 10, "██████████"),
-    "half": (line(5, 10), 10, "     █████"),
-    "waiting": (line(0, 10, 4.0), 10, "░░░░██████"),
-    "too short to see": (line(9.99, 10), 10, "         █"),
-    "short and waiting": (line(0, 0.01, 0.005), 10, "█         "),
-    "a token after the end": (line(0, 10, 99.0), 10, "░░░░░░░░░█"),
-    "no duration": (line(2, None), 10, "  █       "),
-    "nothing took any time": (line(0, 0), 0, "█         "),
-}
-
-
-@pytest.mark.parametrize(("each", "total", "expected"), BARS.values(), ids=BARS)
-def test_a_bar_stands_where_its_time_was(each: Line, total: float, expected: str):
-    assert bar(each, 10, total) == expected
 
 
 STATUSES = {
