@@ -48,15 +48,7 @@ def product(tmp_path: Path) -> Iterator[Installation]:
 
 
 def pointed(product: Installation, prefix: str = "") -> dict[str, str]:
-    root = f"http://127.0.0.1:{product.port}{prefix}"
-    return {
-        "OPENAI_BASE_URL": f"{root}/openai/v1",
-        "OPENAI_API_KEY": "sk-simulated",
-        "ANTHROPIC_BASE_URL": f"{root}/anthropic",
-        "ANTHROPIC_API_KEY": "sk-ant-simulated",
-        "GOOGLE_GEMINI_BASE_URL": f"{root}/gemini",
-        "GEMINI_API_KEY": "simulated",
-    }
+    return agents.pointed_at(product.port, prefix)
 
 
 def calls(product: Installation) -> list[Open]:

@@ -60,11 +60,11 @@ def command(venv: str, script: str, api: str, mode: str) -> list[str]:
     return [str(environment(venv)), *arguments]
 
 
-def run(
+def attempt(
     venv: str, script: str, api: str, mode: str, place: Path, pointed: Mapping[str, str]
-) -> None:
-    """Run an agent to its end; `pointed` are the variables that say where its provider is."""
-    ended = subprocess.run(
+) -> "subprocess.CompletedProcess[str]":
+    """Run an agent to its end, however that comes; `pointed` are the variables that say where its provider is."""
+    return subprocess.run(
         command(venv, script, api, mode),
         cwd=place,
         env={**os.environ, **QUIET, **pointed, "HOME": str(place)},
@@ -73,7 +73,27 @@ def run(
         timeout=3 * MINUTES,
         check=False,
     )
+
+
+def run(
+    venv: str, script: str, api: str, mode: str, place: Path, pointed: Mapping[str, str]
+) -> None:
+    """Run an agent that does its task."""
+    ended = attempt(venv, script, api, mode, place, pointed)
     assert ended.returncode == 0, ended.stderr[-2000:]
+
+
+def pointed_at(port: int, prefix: str = "") -> dict[str, str]:
+    """Give the variables that point an agent at the product on a port."""
+    root = f"http://127.0.0.1:{port}{prefix}"
+    return {
+        "OPENAI_BASE_URL": f"{root}/openai/v1",
+        "OPENAI_API_KEY": "sk-simulated",
+        "ANTHROPIC_BASE_URL": f"{root}/anthropic",
+        "ANTHROPIC_API_KEY": "sk-ant-simulated",
+        "GOOGLE_GEMINI_BASE_URL": f"{root}/gemini",
+        "GEMINI_API_KEY": "simulated",
+    }
 
 
 BOTH = pytest.mark.parametrize("mode", ["whole", "stream"])
