@@ -184,11 +184,11 @@ def _of_call(opened: Open, closed: Close | None, ended: End) -> Totals:
         cost += sum(part.cost.total() or 0 for part in closed.parts)
         tokens = closed.usage.total() or 0
         tokens += sum(part.usage.total() or 0 for part in closed.parts)
-    is_retry = opened.is_step and opened.attempt > 0
-    # What is no work is in no run that lives, and says nothing of how a run went.
-    return Totals(
-        int(opened.is_step), int(is_retry), cost, tokens, _inferred(closed, ended)
-    )
+    inferred = _inferred(closed, ended)
+    # What is no work is in no run that lives, and says nothing of how a run went; what was refused went nowhere, and may be all that came of a run.
+    is_attempt = opened.is_step and inferred is not RunOutcome.CAPPED
+    is_retry = is_attempt and opened.attempt > 0
+    return Totals(int(is_attempt), int(is_retry), cost, tokens, inferred)
 
 
 def _inferred(closed: Close | None, ended: End) -> RunOutcome:

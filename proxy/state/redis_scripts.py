@@ -181,7 +181,7 @@ for at, name in ipairs({'attempts', 'retries', 'cost', 'tokens'}) do
   -- A sum beyond 64 bits stays as it was.
   if ARGV[4 + at] ~= '0' then redis.pcall('HINCRBY', key, name, ARGV[4 + at]) end
 end
-if ARGV[5] ~= '0' then call('HSET', key, 'inferred', ARGV[9]) end
+if ARGV[5] ~= '0' or ARGV[9] == 'capped' then call('HSET', key, 'inferred', ARGV[9]) end
 if ARGV[10] ~= '' then call('HSET', key, 'reported', ARGV[10]) end
 apply(FIRST, run, '00000000')
 return 1

@@ -14,6 +14,7 @@ class Totals(msgspec.Struct, frozen=True, array_like=True):
     """What a run's calls add up to."""
 
     attempts: int = 0
+    """Refused calls are none."""
     retries: int = 0
     cost: int = 0
     """Pico-dollars."""
@@ -24,15 +25,20 @@ class Totals(msgspec.Struct, frozen=True, array_like=True):
     """What somebody said of it; the newest counts."""
 
     def __add__(self, later: "Totals") -> "Totals":
-        """Add what came later: calls, or a report alone."""
+        """Add what came later: calls, a refusal (no attempt, and `capped`), or a report alone."""
         return Totals(
             self.attempts + later.attempts,
             self.retries + later.retries,
             self.cost + later.cost,
             self.tokens + later.tokens,
-            later.inferred if later.attempts else self.inferred,
+            later.inferred if later.says_how else self.inferred,
             later.reported or self.reported,
         )
+
+    @property
+    def says_how(self) -> bool:
+        """Whether anything of this says how the run goes."""
+        return self.attempts > 0 or self.inferred is RunOutcome.CAPPED
 
 
 NOTHING = Totals()

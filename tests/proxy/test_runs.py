@@ -148,6 +148,20 @@ def test_what_is_no_work_is_neither_an_attempt_nor_late():
     assert (event.reason, json.loads(event.detail)["attempts"]) == ("ended", 1)
 
 
+def test_a_refused_call_is_no_attempt_nor_late_and_says_how_its_run_went():
+    bench = Bench()
+    refused = {"outcome": Outcome.BLOCKED, "verdict_action": "block"}
+    bench.call(**refused)  # it named a run, which it did not begin
+    bench.book.show([])
+    assert bench.book.snapshot() == ()
+    assert counted(bench.registry, "tacho_dropped_total") == {}
+    bench.call()
+    bench.call(attempt=1, **refused)
+    event = bench.over()
+    detail = json.loads(event.detail)
+    assert (event.reason, detail["attempts"], detail["retries"]) == ("capped", 1, 0)
+
+
 def test_a_run_that_came_back_does_not_end_again_and_its_calls_are_counted():
     bench = Bench()
     bench.over()

@@ -156,9 +156,10 @@ async def test_an_end_has_the_totals_and_is_given_once(server, ends):
         await admit(state, run_of("a"))
         state.add(("t", "a"), Totals(2, 1, 20, 300, RunOutcome.FAILURE), 7)
         state.add(("t", "a"), Totals(1, 0, 2, 3, RunOutcome.ABANDONED), 5)
+        state.add(("t", "a"), Totals(inferred=RunOutcome.CAPPED), 6)
         state.add(("t", "a"), Totals(reported="success"), 6)
         state.add(("t", "unknown"), Totals(1, 2, 3), 5)
-        spent = Totals(3, 1, 22, 303, RunOutcome.ABANDONED, "success")
+        spent = Totals(3, 1, 22, 303, RunOutcome.CAPPED, "success")
         assert state.known(("t", "a")) == spent
         given = [*await ends.of(state, 2 * IDLE_US), *await ends.of(state, 2 * IDLE_US)]
         assert given == [(Run("t", "a", "a", step_seq=1, began_us=1, seen_us=7), spent)]

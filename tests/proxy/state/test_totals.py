@@ -14,3 +14,9 @@ def test_a_report_alone_says_nothing_of_calls_and_the_newest_counts():
     assert told == Totals(1, 0, 2, 3, RunOutcome.FAILURE, "success")
     assert (told + Totals(reported="failure")).reported == "failure"
     assert (told + FAILED).reported == "success"
+
+
+def test_a_refusal_is_no_attempt_and_says_how_it_ends():
+    refused = Totals(inferred=RunOutcome.CAPPED)
+    assert FAILED + refused == Totals(1, 0, 2, 3, RunOutcome.CAPPED)
+    assert (FAILED + refused + FAILED).inferred is RunOutcome.FAILURE
