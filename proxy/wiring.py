@@ -118,9 +118,13 @@ def governor_of(
     settings: Settings, seed: int, state: State, outside: Outside
 ) -> Governor:
     """Give who asks the policies."""
+    return Governor(settings.policies, terms_of(settings, seed), seed, state, outside)
+
+
+def terms_of(settings: Settings, seed: int) -> Terms:
+    """Give what policies need beside their own settings."""
     run_ttl_us = round(settings.runs.idle_seconds * 1e6)
-    terms = Terms(partial(key, seed), run_ttl_us, max(run_ttl_us, _SESSION_TTL_US))
-    return Governor(settings.policies, terms, seed, state, outside)
+    return Terms(partial(key, seed), run_ttl_us, max(run_ttl_us, _SESSION_TTL_US))
 
 
 def _signer(each: RouteSettings, credentials: Credentials) -> Signer:

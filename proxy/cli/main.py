@@ -30,6 +30,7 @@ SUMMARIES = {
     "runs": "list the latest runs, what they took and how they went",
     "show": "show one run as a waterfall of its steps and attempts",
     "allow": "let a run go on that a limit or the pattern of a loop has stopped",
+    "whatif": "say which runs other caps would have stopped, and what that would have saved",
     "sql": "ask the store, running or not",
     "prices": "say what models cost here, or fetch newer prices",
 }
@@ -143,6 +144,10 @@ def _asking(name: str) -> Command | None:
             from proxy.cli import allow
 
             return allow
+        case "whatif":
+            from proxy.cli import whatif
+
+            return whatif
         case "sql":
             from proxy.cli import sql
 

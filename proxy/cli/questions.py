@@ -159,9 +159,14 @@ def ask(
     store: Store, name: str, row: type[Row], parameters: Mapping[str, str]
 ) -> list[Row]:
     """Ask `dashboards/queries/<name>.sql`; raise `NoAnswerError` where the store complains."""
+    found = _lines(store, statement(store, name), parameters)
+    return [read(line, row) for line in found]
+
+
+def statement(store: Store, name: str) -> str:
+    """Give `dashboards/queries/<name>.sql` as this store understands it."""
     text = files("dashboards").joinpath("queries", f"{name}.sql").read_text("utf-8")
-    statement = text.replace(DATABASE, f"{store.database}.")
-    return [read(line, row) for line in _lines(store, statement, parameters)]
+    return text.replace(DATABASE, f"{store.database}.")
 
 
 def read(line: bytes, row: type[Row]) -> Row:
@@ -206,24 +211,24 @@ def verdicts(store: Store, run: RunRow) -> list[VerdictRow]:
 
 def has_event(store: Store, event_id: str) -> bool:
     """Tell whether an event has come to the store."""
-    statement = (
+    asked = (
         f"SELECT 1 FROM {store.database}.events WHERE event_id = {{id:String}} LIMIT 1"
     )
-    return bool(_lines(store, statement, {"id": event_id}))
+    return bool(_lines(store, asked, {"id": event_id}))
 
 
 def strays(store: Store, since_seconds: int) -> int:
     """Count the calls of this time that are work and in no run."""
-    statement = (
+    asked = (
         f"SELECT count() AS strays FROM {store.database}.steps WHERE part = 0 AND is_step AND run_id = '' "
         "AND ts > now64(6) - toIntervalSecond({since_seconds:UInt32})"
     )
-    (line,) = _lines(store, statement, {"since_seconds": str(since_seconds)})
+    (line,) = _lines(store, asked, {"since_seconds": str(since_seconds)})
     return int(msgspec.json.decode(line)["strays"])
 
 
-def _lines(store: Store, statement: str, parameters: Mapping[str, str]) -> list[bytes]:
+def _lines(store: Store, asked: str, parameters: Mapping[str, str]) -> list[bytes]:
     out = io.BytesIO()
-    if store.ask(statement, "JSONEachRow", out, parameters) != 0:
+    if store.ask(asked, "JSONEachRow", out, parameters) != 0:
         raise NoAnswerError
     return out.getvalue().splitlines()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 from proxy.cli.output import ReaderLeftError, complain
@@ -20,6 +20,16 @@ from proxy.errors import TachoError
 STARTING_SECONDS = 30.0
 """How long a store may take to come (back) under a supervisor that runs."""
 CONNECT_SECONDS = 10.0
+
+
+class Sink(Protocol):
+    """Where an answer goes, as it comes."""
+
+    def write(self, chunk: bytes, /) -> object:
+        """Take some bytes."""
+
+    def flush(self) -> None:
+        """See to it that they are where they are meant to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class Store:
         self,
         statement: str,
         output_format: str,
-        out: BinaryIO,
+        out: Sink,
         parameters: Mapping[str, str] | None = None,
     ) -> int:
         """Send one statement, copy the answer to `out`; complain in one line and give 1 where there is none.
@@ -108,7 +118,7 @@ def _escaped(value: str) -> str:
     return "".join(escapes.get(character, character) for character in value)
 
 
-def _copy(response: http.client.HTTPResponse, out: BinaryIO) -> int:
+def _copy(response: http.client.HTTPResponse, out: Sink) -> int:
     if response.status != 200 or response.getheader("X-ClickHouse-Exception-Code"):
         complain(
             readable_error(
@@ -121,7 +131,7 @@ def _copy(response: http.client.HTTPResponse, out: BinaryIO) -> int:
     return 0
 
 
-def _pass_on(chunk: bytes, out: BinaryIO) -> None:
+def _pass_on(chunk: bytes, out: Sink) -> None:
     try:
         out.write(chunk)
         out.flush()
