@@ -154,6 +154,8 @@ class Bench:
             for each in answer.findings
             if each.claim < len(plan.lines)
         ]  # fmt: skip
+        # Of refusals the final one counts, also where nothing is refused since all of them observe.
+        found.sort(key=_is_put_off)
         if answer.admitted:
             full = self._full(plan, case)
             found += [full] if full else []
@@ -306,6 +308,10 @@ def first_of(found: Sequence[Verdict]) -> Verdict | None:
     counts = min(found, key=_weight)  # the first of equals
     others = tuple(each for each in found if each is not counts)
     return msgspec.structs.replace(counts, others=others) if others else counts
+
+
+def _is_put_off(verdict: Verdict) -> bool:
+    return not verdict.is_final
 
 
 def _weight(verdict: Verdict) -> int:
