@@ -13,7 +13,6 @@ from proxy.cli.figures import UNKNOWN, counted, dollars, fitted, printable, toke
 from proxy.cli.runs_table import short_ids
 from proxy.cli.whatif_found import ByPolicy, Found, Saving, StoppedRun
 
-_LONG_NUMBER = 9
 _SHORTEST_ID, _LONGEST_AGENT, _LONGEST_WHY = 17, 20, 48
 _LEFT = frozenset({"run", "agent", "outcome", "why", "policy"})
 _PARENT = "its parent had stopped: "
@@ -106,7 +105,8 @@ def _why(row: StoppedRun) -> str:
 
 
 def _number(text: str) -> str:
-    return text if len(text) < _LONG_NUMBER or "." not in text else f"{Decimal(text):.4f}"  # fmt: skip
+    number = Decimal(text)
+    return text if number == number.to_integral_value() else f"{number:.2f}" if number >= 1 else f"{number:.4f}"  # fmt: skip
 
 
 def _table(cells: Sequence[_Cells]) -> Iterator[Text]:
