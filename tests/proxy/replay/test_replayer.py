@@ -18,7 +18,7 @@ OFF: dict[str, Any] = {name: {"mode": "off"} for name in ("backstop", "spend_rat
 
 
 def capped(**caps: Any) -> dict[str, Any]:
-    none = {"tool_calls": None, "attempts": None, "cost_usd": None, "steps": None, "window_share": None, "turn": {}}  # fmt: skip
+    none: dict[str, Any] = {"tool_calls": None, "attempts": None, "cost_usd": None, "steps": None, "window_share": None, "turn": {}}  # fmt: skip
     return {**OFF, "caps": {**none, **caps}}
 
 
