@@ -28,7 +28,7 @@ from proxy.admission import Identifier
 from proxy.arriving import Installation, Request
 from proxy.desk import Desk
 from proxy.forward.http1 import AnswerHead, Framing
-from proxy.forward.relay import Ending
+from proxy.forward.watch import Ending
 from proxy.govern.governor import Governor, Outside
 from proxy.http.headers import Headers
 from proxy.identify.hashing import key
@@ -148,6 +148,7 @@ def _governor(given: dict[str, Any] | None, seed: int, settler: Settler, state: 
     settings = msgspec.convert(given, PolicySettings)
     outside = Outside(
         SteadyClock().now_us, lambda: 1, settler.quote, _fail, _nothing, lambda: "e", _nothing, _nothing, _nothing, settler.refuses_unpriced,
+        _nothing,
     )  # fmt: skip
     terms = Terms(partial(key, seed), 10**15, 10**15)
     return Governor(settings, terms, seed, state, outside)

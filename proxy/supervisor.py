@@ -151,32 +151,23 @@ class Supervisor:
         overview = self._assemble(
             data_address, bound_address(admin_port, guard.address)
         )
-        control = ControlServer(
-            socket_path(self._data_dir, order.mode.socket_name),
-            Probes(
-                overview.health,
-                lambda: overview.ready()[0],
-                overview.metrics.own_bytes,
-                overview.status,
-            ),
-            [json_route(PATH, overview.allow)],
-        )
+        await self._answer(taken, overview, admin_port, guard)
+        return overview
+
+    async def _answer(
+        self, taken: contextlib.AsyncExitStack, overview: Overview, admin_port: socket.socket, guard: Guard
+    ) -> None:  # fmt: skip
+        """Answer on the control socket and on the admin port."""
+        metrics = overview.metrics
+        path = socket_path(self._data_dir, self._order.mode.socket_name)
+        probes = Probes(overview.health, lambda: overview.ready()[0], metrics.own_bytes, overview.status)  # fmt: skip
+        control = ControlServer(path, probes, [json_route(PATH, overview.allow)])
         await control.start()
         taken.push_async_callback(control.close)
-        admin = AdminServer(
-            admin_port,
-            guard,
-            Answers(
-                overview.health,
-                overview.ready,
-                overview.status,
-                overview.metrics.exposition,
-                overview.allow,
-            ),
-        )
+        answers = Answers(overview.health, overview.ready, overview.status, metrics.exposition, overview.allow)  # fmt: skip
+        admin = AdminServer(admin_port, guard, answers)
         await admin.start()
         taken.push_async_callback(admin.close)
-        return overview
 
     async def _bind(self, address: Address) -> socket.socket:
         """Bind the data port; wait where workers of a killed predecessor still hold it."""

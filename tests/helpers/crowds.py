@@ -114,7 +114,7 @@ class Stand:
         found: dict[str, tuple[int, int]] = {}
         with redis.Redis(unix_socket_path=self.redis.url.removeprefix("unix://")) as client:  # fmt: skip
             for name in client.scan_iter(b"tacho:*:t:*"):
-                settled, reserved = client.hmget(name, "v", "w")  # type: ignore[misc]
+                settled, reserved = client.hmget(name, "v", "w")
                 found[name.hex()] = (int(settled or 0), int(reserved or 0))
         return found
 

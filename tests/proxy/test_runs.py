@@ -1,6 +1,7 @@
 """What runs come to, and the event that each leaves."""
 
 import json
+from functools import partial
 from itertools import count
 
 import pytest
@@ -150,13 +151,13 @@ def test_what_is_no_work_is_neither_an_attempt_nor_late():
 
 def test_a_refused_call_is_no_attempt_nor_late_and_says_how_its_run_went():
     bench = Bench()
-    refused = {"outcome": Outcome.BLOCKED, "verdict_action": "block"}
-    bench.call(**refused)  # it named a run, which it did not begin
+    refuse = partial(bench.call, outcome=Outcome.BLOCKED, verdict_action="block")
+    refuse()  # it named a run, which it did not begin
     bench.book.show([])
     assert bench.book.snapshot() == ()
     assert counted(bench.registry, "tacho_dropped_total") == {}
     bench.call()
-    bench.call(attempt=1, **refused)
+    refuse(attempt=1)
     event = bench.over()
     detail = json.loads(event.detail)
     assert (event.reason, detail["attempts"], detail["retries"]) == ("capped", 1, 0)
