@@ -12,33 +12,41 @@ from bench.conversations import Loop, Shape, text_of
 
 STEPS = 12
 RESULT_CHARS = 800
-_FAR = {
-    "steps": 10**6, "tool_calls": 10**6, "attempts": 10**6, "cost_usd": 10**6, "tokens": 10**12, "wall_seconds": 10**6,
-}  # fmt: skip
-_AMOUNTS = {"cost_usd": 10**6, "tokens": 10**12, "steps": 10**9}
 _SWITCHES = (
     "backstop", "caps", "spend_rate", "repeat", "cycle", "same_error", "no_progress", "breaker", "rate_gate", "quota_gate",
 )  # fmt: skip
+_ENFORCED = {name: {"mode": "enforce"} for name in _SWITCHES}
+_BUDGETS = (("month", "tenant"), ("day", "agent"), ("hour", "caller"))
+_FAR = {
+    "steps": 10**6, "tool_calls": 10**6, "attempts": 10**6, "cost_usd": 10**6, "tokens": 10**12, "wall_seconds": 10**6,
+}  # fmt: skip
+_RATES = {"cost_usd_per_minute": 10**6, "cost_usd_per_hour": 10**6, "same_requests": 10**6}  # fmt: skip
+
+
+def _budgets(**amounts: int) -> list[dict[str, Any]]:
+    """Give a budget of a tenant, of an agent and of a caller."""
+    return [{"name": period, "per": per, "period": period, "mode": "enforce", **amounts} for period, per in _BUDGETS]  # fmt: skip
+
+
 OFF: dict[str, Any] = {name: {"mode": "off"} for name in _SWITCHES}
 ALL: dict[str, Any] = {
-    **{name: {"mode": "enforce"} for name in _SWITCHES},
+    **_ENFORCED,
+    "spend_rate": {"mode": "enforce", **_RATES},
+    "budgets": _budgets(cost_usd=10**6),
+}
+EVERY: dict[str, Any] = {
+    **ALL,
     "caps": {"mode": "enforce", **_FAR, "turn": _FAR, "session": _FAR},
-    "budgets": [
-        {"name": "month", "per": "tenant", "period": "month", "mode": "enforce", **_AMOUNTS},
-        {"name": "day", "per": "agent", "period": "day", "mode": "enforce", **_AMOUNTS},
-        {"name": "hour", "per": "caller", "period": "hour", "mode": "enforce", **_AMOUNTS},
-    ],
-    "spend_rate": {
-        "mode": "enforce", "cost_usd_per_minute": 10**6, "cost_usd_per_hour": 10**6, "same_requests": 10**6,
-    },
-}  # fmt: skip
+    "budgets": _budgets(cost_usd=10**6, tokens=10**12, steps=10**9),
+}
 SETTINGS: dict[str, dict[str, Any] | None] = {
     "none": None,
     "off": OFF,
     "defaults": {},
     "all": ALL,
+    "every": EVERY,
 }
-"""Of `policies`; `None`: nobody governs."""
+"""Of `policies`. `None`: nobody governs; `all`: every policy enforces, with a budget of each sort; `every`: and by every limit that there is."""
 SHAPE = Shape("chat", "20 KB", 20_000, 20)
 
 

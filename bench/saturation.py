@@ -30,7 +30,7 @@ A_SLICE = 64 * policies.STEPS
 CONNECTIONS = 32
 TOGETHER = 64
 """So many loops take turns, twice as many as there are connections: no step overtakes the one before it."""
-COMPARED = ("off", "defaults", "all")
+COMPARED = ("off", "defaults", "all", "every")
 WARM_UP = 1
 
 

@@ -70,10 +70,8 @@ class Settler:
         place = Place(asking.provider, ask.model, asking.tenant, asking.route)
         taught = self._lessons.taught(asking.caller, ask, _UNREAD)
         tokens = input_tokens(ask, asking.size, taught.input) or 0
-        usage = Usage(input=tokens, output=_OUTPUT_SAMPLE)
-        cost = book.price(place, Billed(usage, at_us=asking.ts_us, service_tier=ask.service_tier))  # fmt: skip
-        prompt = (cost.input or 0) + (cost.other or 0)
-        price = Price(-(-prompt // 1000), -(-(cost.output or 0) // _OUTPUT_SAMPLE))
+        prompt, output = book.price_of_text(place, asking.ts_us, ask.service_tier, tokens, _OUTPUT_SAMPLE)  # fmt: skip
+        price = Price(-(-prompt // 1000), -(-output // _OUTPUT_SAMPLE))
         is_refused = False
         if self.refuses_unpriced():
             is_unknown = book.terms(place).is_unknown

@@ -6,6 +6,7 @@ What lives here: putting together what identification, the price book and what w
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +22,9 @@ MOST_OUTPUT_TOKENS = 128_000
 _NO_SPACE = Conversation()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    slots=True
+)  # not frozen: each call makes one, and that would take five times as long
 class Asking:
     """A call that asks for admission, before anybody knows where it belongs."""
 
@@ -56,8 +59,7 @@ UNQUOTED = Quote()
 Quoting = Callable[[Asking], Quote]
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """Where a call belongs."""
 
     run_id: str = ""

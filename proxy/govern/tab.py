@@ -254,33 +254,34 @@ class Tab:
             return ()
         end = End(closed.outcome, closed.error_type, reading.error_type, status, reading.error_code, headers, error_body)  # fmt: skip
         # What is accepted now and fetched later costs something all the same, whoever fetches it.
-        is_known = is_known and not reading.deferred
-        changes = self._try(self._changes, closed, end, is_known=is_known) or []
+        spent = self._try(_spent, closed)
+        known = spent if is_known and not reading.deferred else None
+        changes = self._try(self._changes, end, known) or []
         if changes:
             self._try(self._court.tell, changes, self._court.clock())
-        self._try(self._learn, closed, reading)
+        if spent is not None:
+            self._try(self._learn, closed, reading, spent)
         return self._memo_of(changes)
 
-    def _changes(self, closed: Close, end: End, *, is_known: bool) -> list[Change]:
+    def _changes(self, end: End, spent: Spent | None) -> list[Change]:
         court, rules, answer = self._court, self._rules, self._answer
         now_us = court.clock()
         changes: list[Change] = []
         if answer is not None and self._case is not None and answer.admitted:
-            spent = _spent(closed) if is_known else None
             changes += rules.bench.settled(self._case, self.claims, answer, spent)
         if self._passage is not None:
             signals = read_signals(end, now_us)
             changes += rules.gates.changes(self._passage, signals, self._holds, now_us, court.random())  # fmt: skip
         return changes
 
-    def _learn(self, closed: Close, reading: Reading) -> None:
+    def _learn(self, closed: Close, reading: Reading, spent: Spent) -> None:
         court, asking = self._court, self._asking
         if closed.outcome is not Outcome.COMPLETED or asking.ask.kind not in _BILLED:
             return
         if closed.usage_source is UsageSource.PROVIDER:
             usage = closed.usage
             wrote = sum(filter(None, (usage.output, usage.reasoning, usage.audio_out)))
-            court.expected.learn(kin_of(asking), _spent(closed).nano, wrote)
+            court.expected.learn(kin_of(asking), spent.nano, wrote)
         if asking.ask.dialect in _STATEFUL and reading.tool_calls:
             court.answered.note(court.seed, asking.tenant, reading.tool_calls, self.now_us)  # fmt: skip
 

@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 from proxy.meter.prices import Entry, PriceTable
-from proxy.meter.rates import Billed, PriceLine, Schedule, cost_of
+from proxy.meter.rates import Billed, PriceLine, Schedule, cost_of, cost_of_text
 from proxy.meter.terms import Change, Place, Rule
 from proxy.model import Cost, CostSource
 from proxy.providers import SELF_HOSTED
@@ -114,6 +114,14 @@ class PriceBook:
         if cost.parts() == _NOTHING:
             return Cost(source=CostSource.UNPRICED)
         return cost
+
+    def price_of_text(self, place: Place, at_us: int, service_tier: str, input_tokens: int, output_tokens: int) -> tuple[int, int]:  # fmt: skip
+        """Give what an input and an output of text cost, in pico-dollars; 0 where the terms name no price."""
+        _, schedule = self._at(place)
+        if schedule is None:
+            return 0, 0
+        rates = schedule.rates(at_us, _context(service_tier))
+        return cost_of_text(input_tokens, output_tokens, rates)
 
     def assume(self, billed: Billed) -> Cost:
         """Price an answer as if nobody knew its model."""

@@ -29,6 +29,7 @@ __all__ = [
     "Rates",
     "Schedule",
     "cost_of",
+    "cost_of_text",
     "half_even",
 ]
 
@@ -49,6 +50,9 @@ _USE_SUFFIXES = re.compile("_(?:calls?|requests?|uses?)$")
 """Families name the same tool differently: `web_search_call`, `web_search_requests`."""
 
 _inputs_of = itemgetter(0, 1, 2, 3, 6, 8)
+_INPUT, _OUTPUT = 0, 4
+"""Places in `Rates.buckets`."""
+_REQUEST = "request"
 _FIRST = (0,)
 _UNKNOWN = Usage().buckets()
 
@@ -247,6 +251,15 @@ def cost_of(billed: Billed, rates: Rates, source: CostSource, version: str) -> C
     )
 
 
+def cost_of_text(input_tokens: int, output_tokens: int, rates: Rates) -> tuple[int, int]:  # fmt: skip
+    """Give what `cost_of` says of an input and an output of text alone, in pico-dollars: each call asks before it goes out."""
+    read, wrote = rates.buckets[_INPUT].at(input_tokens), rates.buckets[_OUTPUT].at(input_tokens)  # fmt: skip
+    prompt = half_even(input_tokens * read, _UNITS_PER_PICO)
+    if _REQUEST in rates.fees:
+        prompt += half_even(rates.fees[_REQUEST].at(input_tokens), _FEE_PIECES * 10**6)
+    return prompt, half_even(output_tokens * wrote, _UNITS_PER_PICO)
+
+
 def _reprice(
     amounts: list[int | None],
     counts: Sequence[int | None],
@@ -274,7 +287,7 @@ def _fees(billed: Billed, counts: Sequence[int | None]) -> Iterable[tuple[str, i
     """Give what is billed by use; the request itself, where anything was counted."""
     found = [(_USE_SUFFIXES.sub("", name), count) for name, count in billed.uses]
     if found or counts != _UNKNOWN:
-        found.append(("request", 1))
+        found.append((_REQUEST, 1))
     return found
 
 

@@ -161,3 +161,18 @@ def test_terms_are_written_down_as_they_are(table):
     assert json.loads(whisper)["least_seconds"] == 10
     assumed = json.loads(PriceBook(table).terms(UNKNOWN).as_json())
     assert assumed == {"prices": [{"usd": {"input": "5", "output": "25"}}]}
+
+
+@pytest.mark.parametrize("tier", ["", "flex", "batch"])
+@pytest.mark.parametrize("tokens", [0, 1, 999, 150_000, 250_000])
+def test_text_alone_costs_what_the_whole_account_says(table, tokens: int, tier: str):
+    fee = Rule(
+        Change({"input": "1", "output": "3", "requests_kcount": "7"}), model="fee"
+    )
+    book = PriceBook(table, [fee], Unpriced("allow"))
+    names = [("anthropic", "claude-sonnet-4-5"), ("openai", "gpt-5"), ("google", "gemini-2.5-pro"), ("openai", "fee"), ("openai", "nobody-knows-this")]  # fmt: skip
+    for place in (Place(provider, model) for provider, model in names):
+        billed = Billed(Usage(input=tokens, output=1000), at_us=NOON_US, service_tier=tier)  # fmt: skip
+        cost = book.price(place, billed)
+        said = ((cost.input or 0) + (cost.other or 0), cost.output or 0)
+        assert book.price_of_text(place, NOON_US, tier, tokens, 1000) == said
