@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from proxy.identify import request
 from proxy.identify.conversation import Conversation
 from proxy.identify.hashing import digest, mix, utf8
 from proxy.identify.messages import canonical, parts_of, result_text
 from proxy.identify.parts import Parts
 from proxy.judge.masking import MAX_BYTES, masked, masked_result
-from proxy.meter import lenient
 from proxy.model import ToolCall
 
 MAX_RESULTS = 64
@@ -84,9 +84,11 @@ def said(
     if not tail:
         return Said(_asked(seed, body, now_us))
     before = hash(conversation.before_tail())
-    parts = [parts_of(lenient.value(each)) for each in tail]
-    if any(each.results for each in parts):
-        return _with_results(seed, tenant, before, parts, answered, now_us)
+    if conversation.brings_results:
+        # What is too dense to be looked into while it is identified is not looked into here, either.
+        parts = [parts_of(request.value(each)) for each in tail]
+        if any(each.results for each in parts):
+            return _with_results(seed, tenant, before, parts, answered, now_us)
     return Said(mix(before, _asked(seed, b"\xff".join(tail), now_us)))
 
 

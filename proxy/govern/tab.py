@@ -6,7 +6,7 @@ that could not be judged goes on. What does not: the rules (`governor.py`), the 
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from msgspec.structs import replace
@@ -24,7 +24,7 @@ from proxy.govern.asking import (
 from proxy.govern.said import NOTHING, Answered, said
 from proxy.http.headers import RawHeaders
 from proxy.judge import gates, unpriced
-from proxy.judge.bench import Bench, Needs, Spent, first_of
+from proxy.judge.bench import MAX_SITES, Bench, Needs, Spent, first_of
 from proxy.judge.budgets import Account
 from proxy.judge.case import Case
 from proxy.judge.claims import (  # fmt: skip
@@ -72,11 +72,20 @@ class Rules:
 
     bench: Bench
     gates: Gates
+    _heeded: dict[tuple[str, ...], Heed] = field(default_factory=dict)
 
     def heed(self, asking: Asking) -> Heed:
         """Say what counts for a call."""
-        site = site_of(asking)
-        return Heed(self.bench.needs(site), self.gates.passage(site, asking.origin))
+        ask = asking.ask
+        where = (asking.tenant, asking.agent, asking.caller, asking.route, ask.model, ask.kind, asking.origin)  # fmt: skip
+        heed = self._heeded.get(where)
+        if heed is None:
+            if len(self._heeded) >= MAX_SITES:
+                self._heeded.clear()  # models' names come from agents; to make one anew takes microseconds
+            site = site_of(asking)
+            passage = self.gates.passage(site, asking.origin)
+            heed = self._heeded[where] = Heed(self.bench.needs(site), passage)
+        return heed
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +220,7 @@ class Tab:
         """Give the phase of the breaker as the call met it; empty where it met none."""
         if self._answer is None:
             return ""
-        for hold in self._answer.holds:
+        for hold in reversed(self._answer.holds):  # a gate's claims are the last
             if hold.permit:
                 return phase_name(Phase(hold.amount))
         met = (self.claims[each.claim] for each in self._answer.findings)

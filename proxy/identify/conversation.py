@@ -66,6 +66,11 @@ class Conversation(msgspec.Struct, frozen=True):
         return tuple(item.full for item in self.items[: _last_answer(self.items)])
 
     @property
+    def brings_results(self) -> bool:
+        """Whether `tail` may have results of calls; also one without a tool's name or id counts."""
+        return any(item.role == "tool" for item in self.items[_last_answer(self.items) :])  # fmt: skip
+
+    @property
     def has_history(self) -> bool:
         """Whether the model has spoken before."""
         return any(item.role == "assistant" for item in self.items[: self.asked])
