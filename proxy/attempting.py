@@ -69,6 +69,10 @@ class Step:
     """Has what the agent gets if the newest attempt comes to nothing."""
     before: list[Accepted] = field(default_factory=list)
     """Where attempts went before this one, the first one first."""
+    refused: list[Accepted] = field(default_factory=list)
+    """Where the policies let no attempt go."""
+    retried: int = 0
+    """How often a failed attempt was tried again."""
     agents: Call = field(init=False)
     """The agent's own request."""
     asked: Ask = field(init=False)
@@ -80,6 +84,9 @@ class Step:
 
 class Finder(Protocol):
     """Who knows a reason for another attempt."""
+
+    def began(self, step: Step) -> None:
+        """Take note of an attempt that goes out."""
 
     def keeps(self, step: Step, head: AnswerHead) -> int:
         """Say how many bytes an answer's body may have to be kept from the agent until it is known whether another attempt is made; 0: none."""
@@ -100,8 +107,9 @@ class Attempting:
         governor: Governor | None,
         new_id: Callable[[int], str],
         wall_ns: Callable[[], int],
+        finders: Sequence[Finder],
     ) -> None:
-        """`new_id` gets the wall clock in nanoseconds; without `governor` nothing limits attempts."""
+        """`new_id` gets the wall clock in nanoseconds; without `governor` nothing limits attempts. `finders` are asked in their order."""
         self._desk = desk
         self._ledgers = ledgers
         self._outbound = outbound
@@ -109,8 +117,7 @@ class Attempting:
         self._governor = governor
         self._new_id = new_id
         self._wall_ns = wall_ns
-        self.finders: Sequence[Finder] = ()
-        """Asked in this order."""
+        self.finders = finders
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self, step: Step) -> Ending:
@@ -119,18 +126,28 @@ class Attempting:
             step.ledger.judge(partial(asker_of, step.call, step.accepted))
         except BlockedError as blocked:
             ending = Ending(Outcome.BLOCKED, blocked.error_type, str(blocked))
-            way = self._way(step, ending)
-            if way is None or not await self._went_on(step, way, ending):
+            if not await self._goes_on(step, ending, self._way(step, ending)):
                 raise
         while True:
             ending, way = await self._attempt(step)
-            if way is None or not await self._went_on(step, way, ending):
+            if not await self._goes_on(step, ending, way):
                 return await self._stand(step, ending)
+
+    async def _goes_on(self, step: Step, ending: Ending, way: Way | None) -> bool:
+        """Begin the next attempt, if there is one that the policies let be made."""
+        while way is not None:
+            if await self._went_on(step, way, ending):
+                return True
+            step.refused.append(way.accepted)
+            way = self._way(step, ending)
+        return False
 
     async def _attempt(self, step: Step) -> tuple[Ending, Way | None]:
         """Make an attempt; give how it ended, and what may follow."""
         ledger = step.ledger
         await ledger.open()
+        for each in self.finders:
+            each.began(step)
         request = self._outbound.compose(step.call, step.accepted, ledger)
         step.relay = relay = Relay(step.call.agent, self._pool, ledger, partial(self._keeps, step))  # fmt: skip
         ending = await relay.run(request)
@@ -150,6 +167,8 @@ class Attempting:
     def _way(self, step: Step, ending: Ending) -> Way | None:
         ledger, relay = step.ledger, step.relay
         if ledger.wanted is not None and relay is not None and relay.kept is not None:
+            if step.refused:
+                return None
             return Way(step.accepted, step.call.with_body(ledger.wanted))
         if step.held is not None or (relay is not None and relay.has_given):
             return None

@@ -7,11 +7,13 @@ from copy import copy
 from dataclasses import dataclass, field
 
 from proxy.accept.clients import Admission, Clients
+from proxy.accept.detours import Detour
 from proxy.accept.routes import Match, RouteTable
 from proxy.forward.agent import Agent
 from proxy.forward.origin import Limits
 from proxy.http.headers import Headers
 from proxy.http.sigv4 import Signer
+from proxy.judge.retries import RetrySettings
 from proxy.meter.decode import Inflater
 from proxy.meter.dialect import Dialect, Operation
 
@@ -29,6 +31,10 @@ class Snapshot:
     max_inflight: int
     signers: dict[str, Signer] = field(default_factory=dict)
     """By route's name, of those that sign."""
+    detours: dict[str, tuple[Detour, ...]] = field(default_factory=dict)
+    """By route's name, of those that have fallbacks, in their order."""
+    retries: dict[str, RetrySettings] = field(default_factory=dict)
+    """By route's name, of those on which the proxy tries again."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -35,6 +35,8 @@ class Judging:
         self._is_alive = tab is None
         self.upstream_headers: RawHeaders = ()
         """Of the upstream's answer."""
+        self.error_body = b""
+        """The beginning of an error's body, once it is over."""
         self.refusal: OwnAnswer | None = None
         """What the agent gets where the policies refuse the call."""
 
@@ -75,6 +77,7 @@ class Judging:
         self, closed: Close, reading: Reading, error_body: bytes, *, is_known: bool
     ) -> tuple[bytes, ...]:
         """Settle the call; give the record of that. `is_known`: nothing went wrong while its cost was found out."""
+        self.error_body = error_body
         if self._tab is None:
             return ()
         answered = self._exchange.measures.first_byte_at is not None

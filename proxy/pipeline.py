@@ -6,7 +6,8 @@ works, what is said (`denials.py`). `judge` happens while a run is looked up (`g
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
+from random import random
+from time import monotonic, monotonic_ns
 
 import msgspec
 
@@ -20,6 +21,7 @@ from proxy.bodies import Bodies
 from proxy.call import Accepted, Call, Snapshot
 from proxy.denials import FULL, NO_WEBSOCKET, refuse_head, status_of
 from proxy.desk import Desk
+from proxy.fallbacks import Fallbacks
 from proxy.forward.agent import Agent
 from proxy.forward.failures import (
     AgentGoneError,
@@ -29,6 +31,7 @@ from proxy.forward.failures import (
 from proxy.forward.pool import Pool
 from proxy.forward.refusals import give, refuse
 from proxy.forward.watch import Ending
+from proxy.judge.retries import Budgets
 from proxy.ledger import Ledger
 from proxy.ledgers import Ledgers
 from proxy.meter.dialects import PLAIN_HTTP, recognise
@@ -36,6 +39,7 @@ from proxy.model import Ask, ErrorType, Outcome
 from proxy.outbound import Outbound
 from proxy.prompt_changes import PROMPT_CHANGE, detail_of
 from proxy.reporting import Reporting
+from proxy.retrying import Retries
 
 
 class Pipeline:
@@ -58,8 +62,10 @@ class Pipeline:
         self._wall_ns = wall_ns
         self._ledgers = Ledgers(desk)
         self._bodies = Bodies()
+        budgets = Budgets(lambda: monotonic_ns() // 1000)
+        finders = (Fallbacks(), Retries(budgets, wall_ns, random))
         self.attempting = Attempting(
-            desk, self._ledgers, outbound, pool, identifier.governor, identifier.new_id, wall_ns
+            desk, self._ledgers, outbound, pool, identifier.governor, identifier.new_id, wall_ns, finders
         )  # fmt: skip
 
     def under_way(self) -> list[Ledger]:

@@ -7,10 +7,11 @@ objects that use them (`worker.py`).
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from proxy.accept.clients import ClientKey, Clients
+from proxy.accept.detours import OWN_KEY, Detour
 from proxy.accept.routes import Route, RouteTable
 from proxy.arriving import Installation
 from proxy.call import Snapshot
@@ -71,7 +72,27 @@ def build_snapshot(settings: Settings, keys: Keys, secrets: Secrets) -> Snapshot
             name: _signer(settings.routes[name], credentials)
             for name, credentials in keys.aws.items()
         },
+        detours=_detours(settings, routes, keys),
+        retries={
+            name: each.retries
+            for name, each in settings.routes.items()
+            if each.retries is not None
+        },
     )
+
+
+def _detours(
+    settings: Settings, routes: Iterable[Route], keys: Keys
+) -> dict[str, tuple[Detour, ...]]:
+    by_name = {route.name: route for route in routes}
+    return {
+        name: tuple(
+            Detour(by_name[other.route], other.key, other.models, keys.upstream.get(other.route, "").encode() if other.key == OWN_KEY else b"")
+            for other in each.fallback
+        )
+        for name, each in settings.routes.items()
+        if each.fallback
+    }  # fmt: skip
 
 
 def installed(settings: Settings, secrets: Secrets) -> Installation:

@@ -74,6 +74,8 @@ class Match:
     """Names in the path that were not valid."""
     altered: tuple[str, ...] = ()
     """`path_prefix` when the agent's path began with words of ours."""
+    rest: bytes = b""
+    """The path behind the route's base."""
 
 
 class RouteTable:
@@ -118,10 +120,10 @@ class RouteTable:
             route = meant
         if route is None:
             return self._no_route("no route has this name")
-        joined = _join_path(route.base.path, upstream_rest)
+        joined = join_path(route.base.path, upstream_rest)
         return Match(
             route,
-            joined + _join_query(route.base.query, question, query),
+            joined + join_query(route.base.query, question, query),
             joined.decode("ascii"),
             query,
             values.get(b"tenant", ""),
@@ -129,6 +131,7 @@ class RouteTable:
             values.get(b"run", ""),
             ignored,
             ("path_prefix",) if upstream_rest != path else (),
+            upstream_rest,
         )
 
     def _unnamed(
@@ -206,14 +209,15 @@ def _is_its_providers_own(route: Route) -> bool:
     return known is not None and known.name == route.name
 
 
-def _join_path(base: bytes, rest: bytes) -> bytes:
+def join_path(base: bytes, rest: bytes) -> bytes:
     """Put exactly one slash where the two meet; all other bytes stay as they are."""
     if not rest:
         return base or b"/"
     return base.removesuffix(b"/") + b"/" + rest.removeprefix(b"/")
 
 
-def _join_query(base: bytes, question: bytes, query: bytes) -> bytes:
+def join_query(base: bytes, question: bytes, query: bytes) -> bytes:
+    """Put a base URL's query before the request's own."""
     if base:
         return b"?" + base + (b"&" + query if query else b"")
     return question + query

@@ -1,7 +1,7 @@
 """What types cannot say: whether the settings make sense together.
 
 What lives here: checks that need nothing but the settings and files that they name. What does not: routes and clients
-(`route_checks.py`), prices (`price_checks.py`), policies (`policy_checks.py`), who keeps the state (`state_checks.py`), whether a port is free or a directory writable (that shows at the start).
+(`route_checks.py`, `fallback_checks.py`), prices (`price_checks.py`), policies (`policy_checks.py`), who keeps the state (`state_checks.py`), whether a port is free or a directory writable (that shows at the start).
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import NoReturn
 import msgspec
 
 from proxy.config.addresses import Address, parse_address
+from proxy.config.fallback_checks import check_fallbacks
 from proxy.config.policy_checks import check_policies
 from proxy.config.price_checks import check_prices
 from proxy.config.reading import shown
@@ -45,6 +46,7 @@ def check(settings: Settings) -> None:
     _check_names(settings)
     _check_secrets(settings)
     check_routes(settings)
+    check_fallbacks(settings)
     check_clients(settings)
     check_prices(settings)
     check_policies(settings.policies, settings.routes)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from proxy.judge.retries import RetrySettings
 from proxy.judge.settings import PolicySettings
 
 RouteKind = Literal["llm", "tool", "mcp", "embedding", "other"]
@@ -33,6 +34,16 @@ class AwsSigning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Needed for temporary keys only; nothing is sent where it is not set."""
 
 
+class FallbackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another route to which calls may go."""
+
+    route: str
+    key: Literal["own", "agent", "none"] = "own"
+    """Whose credential goes there: the route's own (`upstream_key_env`, `sign`), the agent's (of the same provider only), or none."""
+    models: dict[str, str] = {}
+    """What models are called there; `*` stands for all others."""
+
+
 class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One upstream; the key in `routes:` is the first path segment on the data port."""
 
@@ -56,6 +67,10 @@ class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sign: Literal["aws", ""] = ""
     """`aws`: requests without a bearer key are signed anew, since an agent's signature is for this proxy's host."""
     aws: AwsSigning = AwsSigning()
+    fallback: tuple[FallbackSettings, ...] = ()
+    """Other routes to which a call goes while this one cannot be reached, in this order."""
+    retries: RetrySettings | None = None
+    """`None`: the proxy tries nothing again."""
     connect_timeout_seconds: float | None = None
     first_byte_timeout_seconds: float | None = None
     idle_timeout_seconds: float | None = None

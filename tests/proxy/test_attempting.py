@@ -43,15 +43,19 @@ class Again:
         self.wanted: bytes | None = None
         self.room = 1 << 16
 
+    def began(self, step: Step) -> None:
+        """See `Finder`."""
+
     def keeps(self, step: Step, head: AnswerHead) -> int:
         if self.wanted is not None:
             step.ledger.wanted, self.wanted = self.wanted, None
             return self.room
         return self.room if head.status >= 500 else 0
 
-    def find(self, step: Step, _: Ending) -> Way | None:
+    def find(self, step: Step, ending: Ending) -> Way | None:
         self.times -= 1
-        return Way(step.accepted, **self.way) if self.times >= 0 else None
+        is_over = self.times < 0 or step.refused
+        return None if is_over else Way(step.accepted, **self.way)
 
 
 def going_on(proxy: Proxy, again: Again) -> Again:
