@@ -3,6 +3,9 @@
 What lives here: when one ends and another follows; that each is judged, recorded and counted in its own right, and that the agent sees one
 answer, the last attempt's. What does not: why another one is made (who finds a `Way`), bytes (`forward/relay.py`), accounts (`ledger.py`).
 
+Who reads an answer may want another one instead of what is held back of it (`Watch.wanted`): then the next attempt goes to the same route with
+another body, even though the agent has the beginning of this answer; if nothing comes of that one, the agent gets what was held back.
+
 An attempt ends before the next one is judged, so that the policies know how it ended. Where they refuse the next one, it is not made: what
 they said is told, and the agent gets the answer of the one before.
 """
@@ -155,8 +158,9 @@ class Attempting:
         way = self._way(step, ending)
         if not relay.has_given and relay.kept is None:
             is_told = way is None and step.held is None
-            ledger.exchange.http_status = status_of(ending) if is_told else None
-            await ledger.close(ending, stands=way is None)
+            if is_told:
+                ledger.exchange.http_status = status_of(ending)
+            await ledger.close(ending, stands=is_told)
         return ending, way
 
     def _keeps(self, step: Step, head: AnswerHead) -> int:

@@ -198,11 +198,14 @@ class Relay:
             await tunnel(self._agent, connection, head, self._watch.tunnelled, patience)
             self._agent.close()
             return _WHOLE
-        if (room := self._keeps(head)) and not early:
-            early = await self._read_whole(request, connection, room)
+        if room := self._keeps(head):
+            early += await self._read_whole(request, connection, room - len(early))
             if connection.finished and len(early) <= room:
                 await self._keep(connection, head, early)
                 return _WHOLE
+            if self._continues:
+                # The agent has the head of another answer, behind which this one cannot stand.
+                raise UpstreamError(ErrorType.TOO_LARGE, "the answer cannot be kept")
         await self._copy(request, connection, head, early)
         self._release(connection)
         return _WHOLE

@@ -19,7 +19,7 @@ from tests.helpers.counted import counted
 from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.records import read_spool, until
-from tests.helpers.wire import Message, request, response
+from tests.helpers.wire import CutError, Message, request, response
 
 JSON = (b"Content-Type", b"application/json")
 BUSY = response(b'{"error":{"message":"busy","type":"server_error"}}', JSON, (b"X-Which", b"first"), status=b"503 Service Unavailable")  # fmt: skip
@@ -297,3 +297,53 @@ async def test_another_body_goes_without_the_content_coding_of_the_agents(
     first, second = origin.requests
     assert (first.body, first.get(b"content-encoding")) == (coded, b"gzip")
     assert (second.body, second.get(b"content-encoding")) == (b'{"model":"gpt-4o","messages":[]}', None)  # fmt: skip
+
+
+@pytest.mark.parametrize("failure", ["busy", "too long", "reset", "cut"])
+async def test_a_stream_ends_as_it_was_where_no_other_events_come(
+    failure: str, origin: RawOrigin, proxy: Proxy
+):
+    parts = [sse.openai_text("one"), sse.openai_text("two", "stop"), sse.OPENAI_DONE]
+
+    async def handler(exchange: Exchange) -> None:
+        if len(origin.requests) == 1:
+            await exchange.send(sse.streamed(*parts))
+        elif failure == "busy":
+            await exchange.send(BUSY)
+        elif failure == "too long":
+            await exchange.send(response(b"x" * (2 << 20), JSON, status=b"500 No"))
+        elif failure == "reset":
+            exchange.reset()
+        else:
+            await exchange.send(BUSY[:-5])
+            exchange.close()
+
+    origin.handler = handler
+    again = going_on(proxy, Again())
+    again.room = 0
+    again.wanted = b'{"model":"gpt-4o","messages":[],"stream":true}'
+    answer = await proxy.call(ask(stream=True, stream_options={"include_usage": True}))
+    assert b"".join(answer.chunks) == b"".join(parts)
+    rows = await proxy.ended(2)
+    assert [(each.open.attempt, each.end.outcome == "completed") for each in rows] == [(0, True), (1, False)]  # fmt: skip
+
+
+async def test_a_stream_that_goes_on_and_breaks_off_reaches_the_agent_broken_off(
+    origin: RawOrigin, proxy: Proxy
+):
+    parts = [sse.openai_text("one"), sse.openai_text("two", "stop"), sse.OPENAI_DONE]
+
+    async def handler(exchange: Exchange) -> None:
+        whole = sse.streamed(*parts)
+        await exchange.send(whole if len(origin.requests) == 1 else whole[:-40])
+        if len(origin.requests) > 1:
+            exchange.reset()
+
+    origin.handler = handler
+    again = going_on(proxy, Again())
+    again.room = 0
+    again.wanted = b'{"model":"gpt-4o","messages":[],"stream":true}'
+    with pytest.raises(CutError):
+        await proxy.call(ask(stream=True, stream_options={"include_usage": True}))
+    rows = await proxy.ended(2)
+    assert [each.end.outcome for each in rows] == ["completed", "upstream_abort"]

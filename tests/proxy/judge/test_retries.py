@@ -1,10 +1,21 @@
 """Which failures are tried again, how long that waits, and what a budget lets through."""
 
+import re
+from pathlib import Path
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.judge.retries import Budgets, RetrySettings, may_repeat, wait_seconds
+from proxy.judge.retries import (
+    NOT_DONE,
+    UNKNOWN,
+    Budgets,
+    RetrySettings,
+    may_repeat,
+    wait_seconds,
+)
 from proxy.model import Kind
 
 PLAIN = RetrySettings()
@@ -92,3 +103,14 @@ def test_retries_never_exceed_their_share_however_calls_come(story):
             taken += budgets.take("a", PLAIN)
         allowed = 10 + calls * PLAIN.budget_percent / 100 + clock.us / SECOND * PLAIN.budget_per_second  # fmt: skip
         assert taken <= allowed + 1e-6
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "fallback.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_each_setting_with_its_default():
+    told = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", PAGE, re.MULTILINE))
+    defaults = msgspec.structs.asdict(RetrySettings())
+    assert {name: float(value) for name, value in told.items()} == defaults
+    for status in NOT_DONE | UNKNOWN:
+        assert str(status) in PAGE
