@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.simulate.server import Provider
 from tests.helpers.blocking import MAKING_A_WORKER, forbidden
+from tests.helpers.clock import NOW_US, StandingClock
 from tests.helpers.origin import RawOrigin
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.scene import Scene, playing
@@ -45,6 +47,27 @@ def data_dir(tmp_path: Path) -> Path:
 async def proxy(origin: RawOrigin, data_dir: Path) -> AsyncIterator[Proxy]:
     async with running(settings_for(data_dir, origin)) as proxy:
         yield proxy
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    """A simulated provider in the test's own event loop."""
+    async with Provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def simulated_proxy(provider: Provider, data_dir: Path) -> AsyncIterator[Proxy]:
+    async with running(settings_for(data_dir, provider)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> type[StandingClock]:
+    """The clock by which accounts, gates and breakers of workers go: it stands still until it is set."""
+    monkeypatch.setattr("proxy.worker.SteadyClock", StandingClock)
+    monkeypatch.setattr(StandingClock, "us", NOW_US)
+    return StandingClock
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.end_to_end.test_governors import answer, ask, governed, verdicts_of
 from tests.helpers import sse
+from tests.helpers.clock import StandingClock
 from tests.helpers.counted import counted
 from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import running
@@ -17,7 +18,6 @@ from tests.helpers.wire import LAST_CHUNK, STREAM_HEAD, chunk, response
 
 JSON = (b"Content-Type", b"application/json")
 SECOND = 1_000_000
-NOW_US = 1_700_000_000 * SECOND
 
 
 class Slow:
@@ -32,22 +32,6 @@ class Slow:
         await exchange.send(chunk(sse.OPENAI_DONE), LAST_CHUNK)
 
 
-class Clock:
-    """A steady clock that stands still until it is set."""
-
-    us = NOW_US
-
-    def now_us(self) -> int:
-        return Clock.us
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> type[Clock]:
-    monkeypatch.setattr("proxy.worker.SteadyClock", Clock)
-    monkeypatch.setattr(Clock, "us", NOW_US)
-    return Clock
-
-
 def failing(status: bytes, body: dict[str, Any], *headers: tuple[bytes, bytes]) -> Any:
     return always(response(json.dumps(body).encode(), JSON, *headers, status=status))
 
@@ -57,7 +41,7 @@ BROKEN = {"error": {"message": "boom", "type": "server_error", "code": None}}
 
 @pytest.mark.blocking_allowed  # the spool is read
 async def test_a_breaker_opens_half_opens_and_closes_again(
-    origin: RawOrigin, data_dir: Path, clock: type[Clock]
+    origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
 ):
     origin.handler = failing(b"500 Internal Server Error", BROKEN)
     breaker = {"mode": "enforce", "consecutive_failures": 3, "open_seconds": 5, "jitter_percent": 0, "max_probes": 1}  # fmt: skip
@@ -88,7 +72,7 @@ async def test_a_breaker_opens_half_opens_and_closes_again(
 
 
 async def test_after_a_429_a_caller_waits_as_long_as_it_was_told(
-    origin: RawOrigin, data_dir: Path, clock: type[Clock]
+    origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
 ):
     limited = {"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}  # fmt: skip
     origin.handler = failing(b"429 Too Many Requests", limited, (b"Retry-After", b"7"))
@@ -111,7 +95,7 @@ async def test_after_a_429_a_caller_waits_as_long_as_it_was_told(
 
 
 async def test_a_used_up_account_is_a_final_refusal_until_somebody_may_have_paid(
-    origin: RawOrigin, data_dir: Path, clock: type[Clock]
+    origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
 ):
     spent = {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}  # fmt: skip
     origin.handler = failing(b"429 Too Many Requests", spent)
@@ -126,7 +110,7 @@ async def test_a_used_up_account_is_a_final_refusal_until_somebody_may_have_paid
 
 
 async def test_a_stream_gives_its_probe_s_permit_back_at_its_first_event(
-    origin: RawOrigin, data_dir: Path, clock: type[Clock]
+    origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
 ):
     breaker = {"mode": "enforce", "consecutive_failures": 1, "open_seconds": 5, "jitter_percent": 0, "max_probes": 1}  # fmt: skip
     origin.handler = failing(b"500 Internal Server Error", BROKEN)

@@ -6,37 +6,19 @@ in the store (`test_rows_of_runs.py`).
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from proxy.config import RouteSettings
 from proxy.model import RunSource
 from proxy.record.codec import Open
-from proxy.simulate.server import Provider
 from tests.helpers.loops import LOOPS, PLAN, SAID
-from tests.helpers.proxy import Proxy, running, settings_for
+from tests.helpers.proxy import Proxy
 from tests.helpers.records import Recorded
 
 # An SDK reads certificates and asks for the platform when it is made and first used, in whatever loop that is.
 pytestmark = pytest.mark.blocking_allowed
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 STEPS = 4
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    async with Provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-async def proxy(provider: Provider, data_dir: Path) -> AsyncIterator[Proxy]:
-    routes = {"gemini": RouteSettings(url=provider.url, kind="llm", provider="google")}
-    settings = settings_for(data_dir, provider, routes=routes)  # type: ignore[arg-type]
-    async with running(settings) as proxy:
-        yield proxy
 
 
 def runs(recorded: list[Recorded]) -> dict[str, list[Open]]:
@@ -53,9 +35,11 @@ async def work(proxy: Proxy, name: str, plan: str, stream: bool) -> None:
 
 @BOTH
 @pytest.mark.parametrize("name", LOOPS)
-async def test_a_loop_is_one_run_and_each_call_a_step_of_it(name, stream, proxy):
-    await work(proxy, name, PLAN, stream)
-    found = runs(await proxy.ended(STEPS))
+async def test_a_loop_is_one_run_and_each_call_a_step_of_it(
+    name, stream, simulated_proxy
+):
+    await work(simulated_proxy, name, PLAN, stream)
+    found = runs(await simulated_proxy.ended(STEPS))
     ((run_id, calls),) = found.items()
     assert run_id
     assert [call.step_seq for call in calls] == [1, 2, 3, 4]
@@ -69,10 +53,10 @@ async def test_a_loop_is_one_run_and_each_call_a_step_of_it(name, stream, proxy)
 
 @BOTH
 @pytest.mark.parametrize("name", [each for each in LOOPS if each != "gemini"])
-async def test_what_an_sdk_tries_again_is_one_step(name, stream, proxy):
+async def test_what_an_sdk_tries_again_is_one_step(name, stream, simulated_proxy):
     fail = "<<plan: fail 503 retry-after 0 | fail 429 retry-after 0 |"
-    await work(proxy, name, PLAN.replace("<<plan:", fail), stream)
-    ((_, calls),) = runs(await proxy.ended(STEPS + 2)).items()
+    await work(simulated_proxy, name, PLAN.replace("<<plan:", fail), stream)
+    ((_, calls),) = runs(await simulated_proxy.ended(STEPS + 2)).items()
     assert [(call.step_seq, call.attempt) for call in calls] == [
         (1, 0), (1, 1), (1, 2), (2, 0), (3, 0), (4, 0)
     ]  # fmt: skip
@@ -81,11 +65,11 @@ async def test_what_an_sdk_tries_again_is_one_step(name, stream, proxy):
 
 
 @pytest.mark.parametrize("name", LOOPS)
-async def test_equal_loops_at_the_same_time_are_not_merged(name, proxy):
+async def test_equal_loops_at_the_same_time_are_not_merged(name, simulated_proxy):
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
-            group.create_task(work(proxy, name, PLAN, stream=True))
-    found = runs(await proxy.ended(3 * STEPS))
+            group.create_task(work(simulated_proxy, name, PLAN, stream=True))
+    found = runs(await simulated_proxy.ended(3 * STEPS))
     assert [[call.step_seq for call in calls] for calls in found.values()] == [
         [1, 2, 3, 4]
     ] * 3

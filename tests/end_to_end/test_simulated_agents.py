@@ -5,16 +5,11 @@ frameworks (`tests/agents/`), the provider's own answers (`tests/proxy/simulate/
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from proxy.config import RouteSettings
 from proxy.model import Outcome
-from proxy.simulate.server import Provider
 from tests.helpers.loops import LOOPS, PLAN, SAID
-from tests.helpers.proxy import Proxy, running, settings_for
 
 # An SDK reads certificates and asks for the platform when it is made and first used, in whatever loop that is.
 pytestmark = pytest.mark.blocking_allowed
@@ -23,30 +18,16 @@ RETRYING = sorted(LOOPS.keys() - {"gemini"})
 """Google's SDK does not retry by itself."""
 
 
-@pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    async with Provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-async def proxy(provider: Provider, data_dir: Path) -> AsyncIterator[Proxy]:
-    routes = {"gemini": RouteSettings(url=provider.url, kind="llm", provider="google")}
-    settings = settings_for(data_dir, provider, routes=routes)  # type: ignore[arg-type]
-    async with running(settings) as proxy:
-        yield proxy
-
-
 @BOTH
 @pytest.mark.parametrize("name", LOOPS)
 async def test_an_agent_does_its_task_and_every_step_is_recorded(
-    name, stream, provider, proxy
+    name, stream, provider, simulated_proxy
 ):
-    url = f"http://127.0.0.1:{proxy.port}"
+    url = f"http://127.0.0.1:{simulated_proxy.port}"
     said = await asyncio.to_thread(LOOPS[name], url, PLAN, stream)
     assert said == SAID
     assert [seen.step for seen in provider.seen] == [0, 1, 2, 3]
-    recorded = await proxy.ended(4)
+    recorded = await simulated_proxy.ended(4)
     closes = [each.close for each in recorded]
     assert {close.outcome for close in closes} == {Outcome.COMPLETED}
     inputs = [close.usage.input + (close.usage.cache_read or 0) for close in closes]
@@ -57,10 +38,12 @@ async def test_an_agent_does_its_task_and_every_step_is_recorded(
 
 @BOTH
 @pytest.mark.parametrize("name", RETRYING)
-async def test_a_provider_that_fails_once_is_asked_again(name, stream, provider, proxy):
-    url = f"http://127.0.0.1:{proxy.port}"
+async def test_a_provider_that_fails_once_is_asked_again(
+    name, stream, provider, simulated_proxy
+):
+    url = f"http://127.0.0.1:{simulated_proxy.port}"
     plan = PLAN.replace("<<plan:", "<<plan: fail 503 retry-after 0 |")
     assert await asyncio.to_thread(LOOPS[name], url, plan, stream) == SAID
     assert [seen.status for seen in provider.seen] == [503, 200, 200, 200, 200]
-    recorded = await proxy.ended(5)
+    recorded = await simulated_proxy.ended(5)
     assert recorded[0].close.http_status == 503

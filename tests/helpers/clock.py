@@ -1,8 +1,8 @@
-"""A clock that a test can push forward.
+"""Clocks that a test can push forward.
 
 What lives here: a jump of the event loop's time and of the product's monotonic clock, so that hours pass between two
 events without a second of waiting, and a halt of it, so that whatever waits for time stands still. Both work on asyncio's own
-loop only (uvloop's clock cannot be replaced). What does not: wall-clock time.
+loop only (uvloop's clock cannot be replaced). And the clock by which accounts go. What does not: wall-clock time.
 """
 
 import asyncio
@@ -74,3 +74,16 @@ class PushedClock:
         self._offset += seconds
         for _ in range(10):
             await asyncio.sleep(0)
+
+
+NOW_US = 1_700_000_000_000_000
+"""Twenty seconds into a minute."""
+
+
+class StandingClock:
+    """A steady clock (`proxy/steady.py`) that stands still until it is set; all of them are one."""
+
+    us = NOW_US
+
+    def now_us(self) -> int:
+        return StandingClock.us

@@ -11,22 +11,28 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from proxy.config import ClickHouseSettings, ExporterSettings, RouteSettings, Settings
 from proxy.worker import Worker
 from tests.helpers.client import RawClient
-from tests.helpers.origin import RawOrigin
 from tests.helpers.records import Recorded, all_ended, ended
 from tests.helpers.wire import WAIT_SECONDS, Message
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def settings_for(data_dir: Path, origin: RawOrigin, **changes: Any) -> Settings:
-    """Route `t` is a plain tool, `ws` one that may upgrade, `openai` and `anthropic` are the providers; all to one origin.
+class Upstream(Protocol):
+    """Where all routes lead: a scripted origin, or a simulated provider."""
+
+    @property
+    def url(self) -> str: ...
+
+
+def settings_for(data_dir: Path, origin: Upstream, **changes: Any) -> Settings:
+    """Route `t` is a plain tool, `ws` one that may upgrade, `openai`, `anthropic` and `gemini` are the providers; all to one origin.
 
     Answers get no headers of ours, so that bytes can be compared; `routes` adds to these routes.
     """
@@ -35,6 +41,7 @@ def settings_for(data_dir: Path, origin: RawOrigin, **changes: Any) -> Settings:
         "ws": RouteSettings(url=origin.url, kind="tool", websocket=True),
         "openai": RouteSettings(url=origin.url, kind="llm", provider="openai"),
         "anthropic": RouteSettings(url=origin.url, kind="llm", provider="anthropic"),
+        "gemini": RouteSettings(url=origin.url, kind="llm", provider="google"),
     }
     routes.update(changes.pop("routes", {}))
     base = Settings(
