@@ -9,9 +9,11 @@ import pytest
 from proxy.simulate.server import Provider
 from tests.helpers.blocking import MAKING_A_WORKER, forbidden
 from tests.helpers.clock import NOW_US, StandingClock
+from tests.helpers.failing import Failing, simulated_behind
 from tests.helpers.origin import RawOrigin
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.scene import Scene, playing
+from tests.helpers.talks import AT_ONCE
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,6 +62,23 @@ async def provider() -> AsyncIterator[Provider]:
 async def simulated_proxy(provider: Provider, data_dir: Path) -> AsyncIterator[Proxy]:
     async with running(settings_for(data_dir, provider)) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def failing(provider: Provider) -> Failing:
+    """The simulated provider, which fails as often as a test says."""
+    return Failing(simulated_behind(provider))
+
+
+@pytest.fixture
+async def failing_origin(
+    failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[RawOrigin]:
+    """What fails behind a socket, for SDKs that try again at once."""
+    for place in AT_ONCE:
+        monkeypatch.setattr(place, 0.001)
+    async with RawOrigin(failing) as origin:
+        yield origin
 
 
 @pytest.fixture

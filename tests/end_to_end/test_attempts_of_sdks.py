@@ -99,7 +99,7 @@ def _cases() -> list[Any]:
 
 @pytest.fixture
 async def proxy(origin: RawOrigin, data_dir: Path) -> AsyncIterator[Proxy]:
-    providers = {"groq": "groq", "cohere": "cohere", "gemini": "google"}
+    providers = {"groq": "groq", "cohere": "cohere"}
     routes = {name: RouteSettings(url=origin.url, kind="llm", provider=provider) for name, provider in providers.items()}  # fmt: skip
     async with running(settings_for(data_dir, origin, routes=routes)) as proxy:
         yield proxy

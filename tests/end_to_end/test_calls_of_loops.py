@@ -5,16 +5,12 @@ a call can be wrong (`tests/proxy/judge/test_call_checks.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from proxy.config import RouteSettings
-from proxy.simulate.server import Provider
 from tests.helpers import loops
 from tests.helpers.loops import LOOPS, PLAN, SAID
-from tests.helpers.proxy import Proxy, running, settings_for
+from tests.helpers.proxy import Proxy
 
 # An SDK reads certificates and asks for the platform when it is made and first used, in whatever loop that is.
 pytestmark = pytest.mark.blocking_allowed
@@ -23,26 +19,14 @@ UNFIT = """Find it.
 <<plan: call search {"q": 3} | call search {"q": "x"} & call search {"query": "x"} | say done.>>"""
 
 
-@pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    async with Provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-async def proxy(provider: Provider, data_dir: Path) -> AsyncIterator[Proxy]:
-    routes = {"gemini": RouteSettings(url=provider.url, kind="llm", provider="google")}
-    settings = settings_for(data_dir, provider, routes=routes)  # type: ignore[arg-type]
-    async with running(settings) as proxy:
-        yield proxy
-
-
 @BOTH
 @pytest.mark.parametrize("name", LOOPS)
-async def test_each_step_says_what_it_asked_for(name: str, stream: bool, proxy: Proxy):
-    url = f"http://127.0.0.1:{proxy.port}"
+async def test_each_step_says_what_it_asked_for(
+    name: str, stream: bool, simulated_proxy: Proxy
+):
+    url = f"http://127.0.0.1:{simulated_proxy.port}"
     assert await asyncio.to_thread(LOOPS[name], url, PLAN, stream) == SAID
-    steps = sorted(await proxy.ended(4), key=lambda each: each.open.ts_us)
+    steps = sorted(await simulated_proxy.ended(4), key=lambda each: each.open.ts_us)
     asked = [[(call.tool, call.problem) for call in each.close.calls] for each in steps]
     search = ("search", "")
     assert asked == [[search], [search, search], [search], []]
@@ -54,11 +38,11 @@ async def test_each_step_says_what_it_asked_for(name: str, stream: bool, proxy: 
 @BOTH
 @pytest.mark.parametrize("name", LOOPS)
 async def test_a_step_that_asks_for_what_does_not_fit_says_so(
-    name: str, stream: bool, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    name: str, stream: bool, simulated_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(loops, "search", lambda **_: "found")
-    url = f"http://127.0.0.1:{proxy.port}"
+    url = f"http://127.0.0.1:{simulated_proxy.port}"
     assert await asyncio.to_thread(LOOPS[name], url, UNFIT, stream) == "done."
-    steps = sorted(await proxy.ended(3), key=lambda each: each.open.ts_us)
+    steps = sorted(await simulated_proxy.ended(3), key=lambda each: each.open.ts_us)
     asked = [[call.problem for call in each.close.calls] for each in steps]
     assert asked == [["bad_arguments"], ["", "bad_arguments"], []]

@@ -5,7 +5,6 @@ What lives here: the answers of `proxy/judge/refusals.py` to a real client over 
 """
 
 import json
-from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
@@ -98,12 +97,6 @@ class Tickets:
         await exchange.send(STREAM_HEAD, chunk(endpoint))
         await exchange.gone()
         return None
-
-
-@pytest.fixture
-async def origin() -> AsyncIterator[RawOrigin]:
-    async with RawOrigin() as origin:
-        yield origin
 
 
 @pytest.mark.parametrize("mode", ["legacy", MODERN])

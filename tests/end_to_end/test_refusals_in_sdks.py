@@ -6,7 +6,7 @@ URL and key. What does not: who decides to refuse, the bytes themselves (`tests/
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -230,12 +230,6 @@ STREAMED = {
     if not name.startswith("cohere") and name != "openai at nobody"
 }
 """Those that raise at an error event, or have one."""
-
-
-@pytest.fixture
-async def origin() -> AsyncIterator[RawOrigin]:
-    async with RawOrigin() as origin:
-        yield origin
 
 
 async def raised_by(sdk: Sdk, origin: RawOrigin, stream: bool) -> Exception:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.installation import Installation, await_that
-from tests.helpers.loops import LOOPS, PLAN, SAID
-from tests.helpers.simulated import asking, call, path_of, simulated
+from tests.helpers.installation import Installation, await_that, product_at
+from tests.helpers.loops import LOOPS, PLAN, SAID, Loop
+from tests.helpers.simulated import simulated
 
 pytestmark = pytest.mark.timeout(300)
 STEPS = 4
@@ -24,32 +24,8 @@ ENDS = "SELECT run_id, type, reason, value, detail FROM events WHERE type = 'run
 
 @contextmanager
 def product(place: Path, **settings: Any) -> Iterator[Installation]:
-    with simulated() as provider:
-        routes = ("gemini",)
-        installed = Installation(place, provider.url, providers=routes, **settings)
-        try:
-            yield installed.start()
-            assert installed.stop() == 0, installed.said()
-        finally:
-            installed.end()
-
-
-class Loop:
-    """An agent that is asked for one step at a time."""
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._body = asking("openai_chat", PLAN)
-
-    def step(self) -> str:
-        said = call(self._root, "/openai" + path_of("openai_chat"), self._body)
-        message = said.json()["choices"][0]["message"]
-        self._body["messages"].append(message)
-        for each in message.get("tool_calls") or ():
-            found = "found " + json.loads(each["function"]["arguments"])["q"]
-            answer = {"role": "tool", "tool_call_id": each["id"], "content": found}
-            self._body["messages"].append(answer)
-        return message["content"] or ""
+    with simulated() as provider, product_at(place, provider.url, **settings) as found:
+        yield found
 
 
 def rows(installed: Installation, statement: str, count: int) -> list[dict[str, Any]]:

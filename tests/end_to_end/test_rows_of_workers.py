@@ -15,10 +15,10 @@ import pytest
 
 from proxy.simulate.server import Provider
 from tests.helpers.balancer import balanced
-from tests.helpers.installation import Installation, await_that
-from tests.helpers.loops import LOOPS, PLAN, SAID
+from tests.helpers.installation import Installation, await_that, product_at
+from tests.helpers.loops import LOOPS, PLAN, SAID, Loop
 from tests.helpers.redis import RedisServer, real_redis
-from tests.helpers.simulated import asking, call, path_of, simulated
+from tests.helpers.simulated import simulated
 
 pytestmark = [pytest.mark.big, pytest.mark.timeout(300)]
 STEPS = 4
@@ -46,12 +46,8 @@ def product(place: Path, provider: Provider, redis: RedisServer, **settings: Any
     place.mkdir()
     # These are about what is shared, not about time: 50 ms on a busy machine are none.
     shared = {"state": redis.url, "secret": SECRET, "state_wait_ms": 10_000}
-    installed = Installation(place, provider.url, providers=("gemini",), **shared, **settings)  # fmt: skip
-    try:
-        yield installed.start()
-        assert installed.stop() == 0, installed.said()
-    finally:
-        installed.end()
+    with product_at(place, provider.url, **shared, **settings) as found:
+        yield found
 
 
 def work(root: str, times: int = 1, streams: Sequence[bool] = (False, True)) -> int:
@@ -84,24 +80,6 @@ def runs(calls: list[dict[str, Any]]) -> dict[str, list[int]]:
     for each in calls:
         by_run.setdefault(each["run_id"], []).append(each["step_seq"])
     return {run: sorted(steps) for run, steps in by_run.items()}
-
-
-class Loop:
-    """An agent that is asked for one step at a time, each over a connection of its own."""
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._body = asking("openai_chat", PLAN)
-
-    def step(self) -> str:
-        said = call(self._root, "/openai" + path_of("openai_chat"), self._body)
-        message = said.json()["choices"][0]["message"]
-        self._body["messages"].append(message)
-        for each in message.get("tool_calls") or ():
-            found = "found " + json.loads(each["function"]["arguments"])["q"]
-            answer = {"role": "tool", "tool_call_id": each["id"], "content": found}
-            self._body["messages"].append(answer)
-        return message["content"] or ""
 
 
 def test_loops_through_two_workers_are_one_run_each_and_each_ends_once(tmp_path, provider, redis):  # fmt: skip

@@ -19,7 +19,7 @@ from tests.helpers.pairs import rows_of
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.recordings import SUBSET
 from tests.helpers.replay import Tape, tapes
-from tests.helpers.talks import AT_ONCE, TALKS, talk
+from tests.helpers.talks import TALKS, talk
 
 pytestmark = [
     # An SDK reads certificates and asks for the platform when it is made and first used, in whatever loop that is.
@@ -72,12 +72,6 @@ def tape(name: str, wanted: str) -> Tape:
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    async with Provider() as provider:
-        yield provider
-
-
-@pytest.fixture
 def failing(provider: Provider, request: pytest.FixtureRequest) -> Failing:
     name = request.node.callspec.params["name"]
     if name in TAPES:
@@ -86,18 +80,13 @@ def failing(provider: Provider, request: pytest.FixtureRequest) -> Failing:
 
 
 @pytest.fixture
-async def proxy(
-    failing: Failing, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Proxy]:
-    for place in AT_ONCE:
-        monkeypatch.setattr(place, 0.001)
-    async with RawOrigin(failing) as origin:
-        routes = {
-            name: RouteSettings(url=origin.url)
-            for name in ("groq", "mistral", "gemini", "cohere", "ollama")
-        }
-        async with running(settings_for(data_dir, origin, routes=routes)) as proxy:
-            yield proxy
+async def proxy(failing_origin: RawOrigin, data_dir: Path) -> AsyncIterator[Proxy]:
+    routes = {
+        name: RouteSettings(url=failing_origin.url)
+        for name in ("groq", "mistral", "cohere", "ollama")
+    }
+    async with running(settings_for(data_dir, failing_origin, routes=routes)) as proxy:
+        yield proxy
 
 
 async def held(
@@ -129,6 +118,15 @@ def assert_one_step_and_the_next(
     assert "completed" not in [row.outcome for row in rows[:-2]]
 
 
+async def assert_one_step_with_its_attempts(
+    proxy: Proxy, name: str, faults: tuple[Fault, ...], stream: bool, is_async: bool, layer: str
+) -> None:  # fmt: skip
+    """Hold a conversation whose first call fails so, and look at what became of it."""
+    await held(proxy, name, is_async, stream)
+    rows = await rows_of(proxy, len(faults) + 2)
+    assert_one_step_and_the_next(rows, faults, layer)
+
+
 @both
 @either
 @pytest.mark.parametrize("faults", WAYS, ids=str)
@@ -137,9 +135,9 @@ async def test_what_an_sdk_tries_again_is_one_step_with_its_attempts(
     name, faults, stream, is_async, proxy, failing
 ):
     failing.faults += faults
-    await held(proxy, name, is_async, stream)
-    rows = await rows_of(proxy, len(faults) + 2)
-    assert_one_step_and_the_next(rows, faults, "sdk")
+    await assert_one_step_with_its_attempts(
+        proxy, name, faults, stream, is_async, "sdk"
+    )
 
 
 @both
@@ -148,9 +146,9 @@ async def test_what_an_sdk_tries_again_without_a_word_is_one_step_too(
     name, faults, stream, is_async, proxy, failing
 ):
     failing.faults += faults
-    await held(proxy, name, is_async, stream)
-    rows = await rows_of(proxy, len(faults) + 2)
-    assert_one_step_and_the_next(rows, faults, "app")
+    await assert_one_step_with_its_attempts(
+        proxy, name, faults, stream, is_async, "app"
+    )
 
 
 @both

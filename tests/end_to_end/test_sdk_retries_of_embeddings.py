@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from proxy.simulate.server import Provider
-from tests.helpers.failing import CUT, Failing, Fault, simulated_behind
+from tests.helpers.failing import CUT, Fault
 from tests.helpers.origin import RawOrigin
 from tests.helpers.pairs import rows_of
 from tests.helpers.proxy import Proxy, running, settings_for
-from tests.helpers.talks import AT_ONCE, make_openai, opened, settled
+from tests.helpers.talks import make_openai, opened, settled
 
 # An SDK reads certificates and asks for the platform when it is made and first used, in whatever loop that is.
 pytestmark = pytest.mark.blocking_allowed
@@ -25,26 +24,8 @@ WAYS: list[tuple[Fault, ...]] = [(429,), (503,), (CUT,), (429, 503)]
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    async with Provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def failing(provider: Provider) -> Failing:
-    return Failing(simulated_behind(provider))
-
-
-@pytest.fixture
-async def proxy(
-    failing: Failing, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Proxy]:
-    for place in AT_ONCE:
-        monkeypatch.setattr(place, 0.001)
-    async with (
-        RawOrigin(failing) as origin,
-        running(settings_for(data_dir, origin)) as proxy,
-    ):
+async def proxy(failing_origin: RawOrigin, data_dir: Path) -> AsyncIterator[Proxy]:
+    async with running(settings_for(data_dir, failing_origin)) as proxy:
         yield proxy
 
 

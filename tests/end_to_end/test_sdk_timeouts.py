@@ -15,15 +15,14 @@ import pytest
 from botocore.config import Config
 
 from proxy.config import AwsSigning, RouteSettings
-from proxy.simulate.server import Provider
 from tests.helpers.aws import AGENTS_KEY_ID, AGENTS_SECRET, KEY_ID, SECRET
-from tests.helpers.failing import CUT, HANG, Failing, Fault, recorded, simulated_behind
+from tests.helpers.failing import CUT, HANG, Failing, Fault, recorded
 from tests.helpers.origin import RawOrigin
 from tests.helpers.pairs import rows_of
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.recordings import SUBSET
 from tests.helpers.replay import tapes
-from tests.helpers.talks import AT_ONCE, TALKS, messages, talk
+from tests.helpers.talks import TALKS, messages, talk
 
 # An SDK reads certificates and asks for the platform when it is made and first used, in whatever loop that is.
 pytestmark = pytest.mark.blocking_allowed
@@ -36,32 +35,19 @@ MODEL = "amazon.nova-micro-v1:0"
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    async with Provider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def failing(provider: Provider) -> Failing:
-    return Failing(simulated_behind(provider))
-
-
-@pytest.fixture
 async def proxy(
-    failing: Failing, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    failing_origin: RawOrigin, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Proxy]:
-    for place in AT_ONCE:
-        monkeypatch.setattr(place, 0.001)
     monkeypatch.setenv("B_ID", KEY_ID)
     monkeypatch.setenv("B_SECRET", SECRET)
     aws = AwsSigning(REGION, access_key_id_env="B_ID", secret_access_key_env="B_SECRET")
-    async with RawOrigin(failing) as origin:
-        routes = {
-            "groq": RouteSettings(url=origin.url),
-            "bedrock": RouteSettings(url=origin.url, provider="bedrock", sign="aws", aws=aws),
-        }  # fmt: skip
-        async with running(settings_for(data_dir, origin, routes=routes)) as proxy:
-            yield proxy
+    url = failing_origin.url
+    routes = {
+        "groq": RouteSettings(url=url),
+        "bedrock": RouteSettings(url=url, provider="bedrock", sign="aws", aws=aws),
+    }
+    async with running(settings_for(data_dir, failing_origin, routes=routes)) as proxy:
+        yield proxy
 
 
 def impatient(name: str, is_async: bool, times: int) -> Any:

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -265,6 +265,19 @@ class Installation:
         if answer.status != 200:
             raise OSError(text)
         return [json.loads(line) for line in text.splitlines()]
+
+
+@contextmanager
+def product_at(
+    place: Path, upstream_url: str, **settings: Any
+) -> Iterator[Installation]:
+    """Run the product, with a route `gemini` beside the usual ones, and have it stop in order."""
+    product = Installation(place, upstream_url, providers=("gemini",), **settings)
+    try:
+        yield product.start()
+        assert product.stop() == 0, product.said()
+    finally:
+        product.end()
 
 
 def _is_dead(pid: int) -> bool:

@@ -1,6 +1,6 @@
 """Agents as plain loops around an official SDK: ask, call the tools that it wants, ask again.
 
-What lives here: one loop per wire family, each given the proxy's (or another) root, and the task that all do. What does
+What lives here: one loop per wire family, each given the proxy's (or another) root, one that a test leads step by step, and the task that all do. What does
 not: who answers.
 """
 
@@ -11,7 +11,15 @@ from typing import Any
 from google import genai
 from google.genai import types
 
-from tests.helpers.simulated import LOOK_UP, MODELS, anthropic_client, openai_client
+from tests.helpers.simulated import (  # fmt: skip
+    LOOK_UP,
+    MODELS,
+    anthropic_client,
+    asking,
+    call,
+    openai_client,
+    path_of,
+)
 
 PLAN = """Find the price of the best tea.
 <<plan: think 20 & call search {"q": "best tea"} | call search {"q": "u1"} & call search {"q": "u2"}
@@ -172,6 +180,25 @@ def generate_content(root: str, prompt: str, stream: bool) -> str:
             ]
             contents.append(types.Content(role="user", parts=results))
     raise AssertionError("no end")
+
+
+class Loop:
+    """An agent that is asked for one step at a time, each over a connection of its own."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._body = asking("openai_chat", PLAN)
+
+    def step(self) -> str:
+        """Take the next step of the task; give what was said."""
+        said = call(self._root, "/openai" + path_of("openai_chat"), self._body)
+        message = said.json()["choices"][0]["message"]
+        self._body["messages"].append(message)
+        for each in message.get("tool_calls") or ():
+            found = search(**json.loads(each["function"]["arguments"]))
+            answer = {"role": "tool", "tool_call_id": each["id"], "content": found}
+            self._body["messages"].append(answer)
+        return message["content"] or ""
 
 
 LOOPS: dict[str, Callable[[str, str, bool], str]] = {
