@@ -48,7 +48,7 @@ class Cost(msgspec.Struct, frozen=True):
     """`warm`, `new`, `cold`, `answer`."""
     median_us: float
     slice_us: float
-    """The longest time without a turn of the event loop, in the middle one of the rounds: a neighbour on the machine can cost any of them."""
+    """The longest time without a turn of the event loop, in any of the rounds."""
 
 
 def measure() -> list[Cost]:
@@ -71,7 +71,7 @@ def _costs_of(shape: Shape) -> Iterator[Cost]:
     for sort in SORTS:
         each = [made[sort] for made in rounds[WARM_UP:]]
         median = statistics.median(map(sum, each))
-        longest = statistics.median(map(max, each))
+        longest = max(map(max, each))
         yield Cost(shape, sort, round(median, 1), round(longest, 1))
 
 

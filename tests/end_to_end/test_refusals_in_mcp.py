@@ -6,6 +6,7 @@ What lives here: the answers of `proxy/judge/refusals.py` to a real client over 
 
 import json
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,13 @@ from mcp.client.sse import sse_client
 from mcp.shared.exceptions import MCPError
 from msgspec.structs import replace
 
+from proxy.config import RouteSettings
+from proxy.judge.caps import CapSettings
 from proxy.judge.refusals import Asker, OwnAnswer, refuse
+from proxy.judge.settings import PolicySettings
 from proxy.judge.verdict import Action, Reason, Verdict
 from tests.helpers.origin import Exchange, RawOrigin
+from tests.helpers.proxy import running, settings_for
 from tests.helpers.wire import STREAM_HEAD, Message, chunk, response
 
 pytestmark = [
@@ -113,6 +118,27 @@ async def test_C07_a_refused_tool_call_is_a_result_with_the_whole_story_and_the_
         assert getattr(content, "text", "") == f"tachograph: {STORY}"
         assert [tool.name for tool in (await client.list_tools()).tools] == ["add"]
     assert len(tickets.refused) == 1
+
+
+@pytest.mark.parametrize("mode", ["legacy", MODERN])
+async def test_C07_a_worker_refuses_a_tool_call_and_the_server_hears_nothing(
+    mode: str, origin: RawOrigin, data_dir: Path
+):
+    tickets = origin.handler = Tickets(CAPPED)
+    routes = {"tickets": RouteSettings(url=origin.url, kind="mcp")}
+    policies = PolicySettings(caps=CapSettings("enforce", tool_calls=0))
+    async with running(settings_for(data_dir, origin, routes=routes, policies=policies)) as proxy:  # fmt: skip
+        url = f"http://127.0.0.1:{proxy.port}/run/r1/tickets/mcp"
+        async with Client(url, mode=mode) as client:
+            result = await client.call_tool("add", {"a": 1})
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["add"]
+        recorded = await proxy.all_ended()
+    assert result.is_error
+    (content,) = result.content
+    assert "run exceeded its limit of tool calls (0 of 0); to let it go on: `tacho allow r1`" in getattr(content, "text", "")  # fmt: skip
+    assert tickets.refused == []
+    (refused,) = [each for each in recorded if each.end.outcome == "blocked"]
+    assert refused.close.verdict_reason == "tool_call_limit"
 
 
 @pytest.mark.parametrize("mode", ["legacy", MODERN])

@@ -1,7 +1,7 @@
 """What the users of official SDKs see of our refusals: one attempt, a readable exception, the whole story in it.
 
-What lives here: the bytes of `proxy/judge/refusals.py` and `stream_errors.py`, answered by a raw server to real SDKs with nothing set but
-URL and key. What does not: who decides to refuse, the bytes themselves (`tests/proxy/judge`).
+What lives here: the bytes of `proxy/judge/refusals.py` and `stream_errors.py`, answered by a raw server or a worker to real SDKs with nothing
+set but URL and key. What does not: who decides to refuse, the bytes themselves (`tests/proxy/judge`).
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -23,12 +24,16 @@ from google.genai import types
 from mistralai.client import Mistral
 from msgspec.structs import replace
 
+from proxy.config import AwsSigning, RouteSettings
+from proxy.judge.caps import CapSettings
 from proxy.judge.refusals import Asker, OwnAnswer, refuse, tell
+from proxy.judge.settings import PolicySettings
 from proxy.judge.shapes import Manner, family_of
 from proxy.judge.stream_errors import Begun, last_words
 from proxy.judge.verdict import Action, Reason, Verdict
 from tests.helpers.eventstream import event as aws_event
 from tests.helpers.origin import Exchange, RawOrigin
+from tests.helpers.proxy import running, settings_for
 from tests.helpers.sdk import answer as good_answer
 from tests.helpers.sse import anthropic_start, anthropic_text, openai_text, streamed
 from tests.helpers.wire import Message, response
@@ -232,9 +237,9 @@ STREAMED = {
 """Those that raise at an error event, or have one."""
 
 
-async def raised_by(sdk: Sdk, origin: RawOrigin, stream: bool) -> Exception:
+async def raised_by(sdk: Sdk, url: str, stream: bool) -> Exception:
     try:
-        said = await asyncio.to_thread(sdk.call, origin.url, stream)
+        said = await asyncio.to_thread(sdk.call, url, stream)
     except Exception as error:  # noqa: BLE001 - whatever an SDK raises is what its user sees
         # Whatever the SDK left behind goes before another test begins.
         error.__traceback__ = None
@@ -253,10 +258,39 @@ async def test_C07_a_final_refusal_is_raised_with_the_whole_story_after_one_atte
         await exchange.send(answer_to(exchange.request, CAPPED, sdk))
 
     origin.handler = handler
-    error = await raised_by(sdk, origin, stream)
+    error = await raised_by(sdk, origin.url, stream)
     assert type(error).__name__ == sdk.error
     assert STORY in str(error)
     assert len(origin.requests) == 1
+
+
+@sdks
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_C07_a_worker_refuses_the_first_call_and_the_provider_hears_nothing(
+    sdk: Sdk,
+    stream: bool,
+    origin: RawOrigin,
+    data_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    route = RouteSettings(url=origin.url, kind="llm", provider=sdk.provider)
+    if sdk.provider == "bedrock":
+        monkeypatch.setenv("B_ID", "AKIA")
+        monkeypatch.setenv("B_SECRET", "s")
+        aws = AwsSigning(
+            "eu-west-1", access_key_id_env="B_ID", secret_access_key_env="B_SECRET"
+        )
+        route = replace(route, sign="aws", aws=aws)
+    routes = {"sdk": route}
+    policies = PolicySettings(caps=CapSettings("enforce", steps=0))
+    async with running(settings_for(data_dir, origin, routes=routes, policies=policies)) as proxy:  # fmt: skip
+        root = f"http://127.0.0.1:{proxy.port}/run/r1/sdk"
+        error = await raised_by(sdk, root, stream)
+        row = await proxy.only()
+    assert type(error).__name__ == sdk.error
+    assert "run exceeded its step limit (0 of 0); to let it go on: `tacho allow r1`" in str(error)  # fmt: skip
+    assert (row.end.outcome, row.close.verdict_reason) == ("blocked", "step_limit")
+    assert not origin.requests
 
 
 @pytest.mark.parametrize("sdk", STREAMED.values(), ids=STREAMED)
@@ -264,7 +298,7 @@ async def test_a_stream_that_is_stopped_raises_with_the_whole_story_after_one_at
     sdk: Sdk, origin: RawOrigin
 ):
     await _stop(sdk, origin)
-    error = await raised_by(sdk, origin, stream=True)
+    error = await raised_by(sdk, origin.url, stream=True)
     assert type(error).__name__ == sdk.stream_error
     # Mistral's SDK knows no error in a stream: what it cannot read is in the exception's body, and cut short in its text.
     assert STORY in (

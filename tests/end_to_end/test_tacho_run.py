@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -101,7 +102,8 @@ def test_the_line_at_the_end_says_what_it_took_and_how_to_see_more(ran: Ran):
     assert line.startswith("tacho: run good-1: success, ")
     assert "33 tokens in" not in line  # a refused attempt has no tokens
     assert "22 tokens in, 6 out, $0.0001" in line
-    assert "more with: tacho show good-1 --config " in line
+    config = quote(str(ran.stack.product.config))
+    assert line.endswith(f"; more with: tacho show good-1 --config {config}")
     assert "run bad-1: failure, 2 steps" in ran.bad.stderr
 
 
