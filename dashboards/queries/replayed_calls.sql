@@ -3,7 +3,8 @@
 -- nothing new but its tokens and dollars. Lines are those since history_us, and of all root runs and sessions with a call since
 -- since_us, however long ago they began: what these had used by then counts, too.
 -- Times are microseconds since the epoch. usd and output_usd (0 where nobody knows) are dollars, rate_input is that of a token.
--- Parameters: tenant = '', since_us = 0, history_us = 0. tenant narrows; history_us is since_us or earlier.
+-- Parameters: tenant = '', since_us = 0, history_us = 0, from_us = 0, until_us = 9000000000000000. tenant narrows; history_us is since_us or
+-- earlier; from_us and until_us cut out a piece, since a store bounds what one answer may have (`replayed_minutes.sql` says where to cut).
 WITH
     roots AS
     (
@@ -51,7 +52,8 @@ SELECT
     call_tool,
     call_args_hash
 FROM tacho.steps AS steps
-WHERE ({tenant:String} = '' OR tenant = {tenant:String})
+WHERE ts >= fromUnixTimestamp64Micro({from_us:Int64}) AND ts < fromUnixTimestamp64Micro({until_us:Int64})
+    AND ({tenant:String} = '' OR tenant = {tenant:String})
     AND (
         ts >= fromUnixTimestamp64Micro({history_us:Int64})
         OR (tenant, root_run_id) GLOBAL IN roots

@@ -24,7 +24,8 @@ exit status: 0 answered, 1 refused or failed, 2 settings or flags that cannot be
 """
 _SECONDS = 7 * 86_400
 _US = 1_000_000
-_ANY_NUMBER = 1_000_000
+_MOST_RUNS = 100_000
+"""Of so many, the latest, it is asked how they went: a store bounds what one answer may have."""
 _SLACK_SECONDS = 60
 """The store's clock may differ from this machine's."""
 _SEED = 1
@@ -88,26 +89,17 @@ def run(arguments: argparse.Namespace) -> int:
 def _found(
     arguments: argparse.Namespace, loaded: "Loaded", policies: "PolicySettings", store: "Store"
 ) -> "Found":  # fmt: skip
-    from proxy.cli.questions import NoAnswerError, statement
+    from proxy.cli.whatif_calls import read_calls
     from proxy.cli.whatif_found import found_of, meant
     from proxy.replay.policies import asked, begin_us, left_out
     from proxy.replay.replayer import Replayer
-    from proxy.replay.rows import FORMAT, Lines
     from proxy.wiring import terms_of
 
     settings = loaded.settings
     since_us = _since_us(arguments, store)
     rules = asked(policies, "enforced" if arguments.enforced_only else "all")
     replayer = Replayer(rules, terms_of(settings, _SEED), settings.limits.max_accounts, since_us)  # fmt: skip
-    lines = Lines(replayer.take)
-    parameters = {
-        "tenant": arguments.tenant,
-        "since_us": str(since_us),
-        "history_us": str(begin_us(rules, since_us)),
-    }
-    if store.ask(statement(store, "replayed_calls"), FORMAT, lines, parameters) != 0:
-        raise NoAnswerError
-    lines.flush_call()
+    read_calls(store, replayer.take, tenant=arguments.tenant, since_us=since_us, history_us=begin_us(rules, since_us))  # fmt: skip
     is_meant = meant(arguments.agent, arguments.run)
     tallies = [each for each in replayer.tallies.values() if is_meant(each)]
     outcomes = _outcomes(store, since_us) if tallies else {}
@@ -118,7 +110,7 @@ def _since_us(arguments: argparse.Namespace, store: "Store") -> int:
     from proxy.cli import questions
 
     if arguments.run and arguments.since is None:
-        runs = questions.runs(store, run=arguments.run, max_runs=_ANY_NUMBER)
+        runs = questions.runs(store, run=arguments.run, max_runs=_MOST_RUNS)
         if runs:
             return int(min(row.started for row in runs).timestamp() * _US) - _US
     return int((_now() - (arguments.since or _SECONDS)) * _US)
@@ -128,7 +120,7 @@ def _outcomes(store: "Store", since_us: int) -> "Outcomes":
     from proxy.cli import questions
 
     span = _now() - since_us / _US + _SLACK_SECONDS
-    rows = questions.runs(store, since_seconds=round(span), max_runs=_ANY_NUMBER)
+    rows = questions.runs(store, since_seconds=round(span), max_runs=_MOST_RUNS)
     return {(row.tenant, row.run): (row.outcome, row.outcome_source == "reported") for row in rows}  # fmt: skip
 
 

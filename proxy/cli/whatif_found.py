@@ -78,6 +78,8 @@ class Found(msgspec.Struct, frozen=True):
     successes: int
     """Runs that somebody reported a success."""
     successes_stopped: int
+    unknown: int
+    """Runs of which was not asked how they went, since there are too many."""
     waits: int
     """Calls that would have been asked to try again a moment later."""
     refused_before: int
@@ -112,6 +114,7 @@ def found_of(
         _sum(each.saved for each in runs),
         sum((each.tenant, each.run) in good for each in named),
         sum((each.tenant, each.run) in good for each, _ in stops),
+        sum((each.tenant, each.run) not in outcomes for each in named),
         sum(each.waits for each in runs),
         sum(each.ended_refused and each.stop is None for each in named),
         max((each.made.steps + each.saved.steps for each in named), default=0),

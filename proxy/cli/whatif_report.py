@@ -127,6 +127,8 @@ def _remarks(found: Found) -> Iterator[Text]:
         yield _note("at most: a refused agent may do something else instead, and calls under way would have gone on")  # fmt: skip
     if any(row.outcome and not row.is_reported for row in found.stopped):
         yield _note("? inferred, since nobody reported")
+    if found.unknown:
+        yield _note(f"{counted(found.unknown, 'run')}: too many to ask how each went")
     if found.waits:
         yield _note(f"{counted(found.waits, 'call')} would have been asked to wait for others under way and are taken as made")  # fmt: skip
     if found.refused_before:

@@ -1,6 +1,7 @@
 """`replayed_calls.sql` on the embedded store: the calls that a replay needs, in their order, as a reading of the rows apart from SQL has them."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +11,15 @@ import pytest
 
 from exporters.enrich.columns import StepRow
 from exporters.enrich.rows import encode_rows
+from proxy.cli.whatif_calls import MINUTE_US, Minute
 from proxy.replay.rows import FORMAT, Call, Lines, Row
 from tests.helpers.replayed import calls_of, rows_of
 from tests.helpers.store import StoreProcess, open_store
 
-QUERY = Path(__file__).parents[2] / "dashboards" / "queries" / "replayed_calls.sql"
+QUERIES = Path(__file__).parents[2] / "dashboards" / "queries"
+QUERY, MINUTES = QUERIES / "replayed_calls.sql", QUERIES / "replayed_minutes.sql"
+EVER = {"tenant": "", "since_us": "0", "history_us": "0"}
+PIECE = {"from_us": "0", "until_us": "9000000000000000"}
 NOW = datetime.now(UTC)
 HOUR = 3600.0
 
@@ -70,10 +75,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess]:
     running.end()
 
 
+def as_given(parameters: dict[str, str]) -> dict[str, str]:
+    return {f"param_{name}": value for name, value in parameters.items()}
+
+
 def asked(store: StoreProcess, **parameters: str) -> list[Call]:
-    given = {"tenant": "", "since_us": "0", "history_us": "0", **parameters}
-    query = {f"param_{name}": value for name, value in given.items()}
-    answer = store.ask(QUERY.read_text(), default_format=FORMAT, **query)
+    answer = store.ask(QUERY.read_text(), default_format=FORMAT, **as_given({**EVER, **PIECE, **parameters}))  # fmt: skip
     assert answer.status == 200, answer.text
     found: list[Call] = []
     lines = Lines(found.append)
@@ -111,7 +118,39 @@ def test_a_tenant_is_alone(filled: StoreProcess):
 
 
 def test_the_columns_are_those_that_are_read(filled: StoreProcess):
-    query = {"param_tenant": "", "param_since_us": "0", "param_history_us": "0"}
-    answer = filled.ask(QUERY.read_text(), default_format="JSONCompactEachRowWithNames", **query)  # fmt: skip
+    answer = filled.ask(QUERY.read_text(), default_format="JSONCompactEachRowWithNames", **as_given({**EVER, **PIECE}))  # fmt: skip
     names = msgspec.json.decode(answer.body.splitlines()[0])
     assert names == [*Row.__struct_fields__]
+
+
+def test_pieces_are_the_whole(filled: StoreProcess):
+    cut = us(3 * HOUR)
+    begin, end = asked(filled, until_us=cut), asked(filled, from_us=cut)
+    assert begin
+    assert end
+    assert begin + end == asked(filled)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"tenant": "acme"}, {"since_us": us(HOUR), "history_us": us(3 * HOUR)}], ids=["ever", "tenant", "since"])  # fmt: skip
+def test_minutes_are_those_of_the_same_lines(
+    parameters: dict[str, str], filled: StoreProcess
+):
+    answer = filled.ask(MINUTES.read_text(), default_format="JSONEachRow", **as_given({**EVER, **parameters}))  # fmt: skip
+    assert answer.status == 200, answer.text
+    said = [msgspec.json.decode(line, type=Minute, strict=False) for line in answer.body.splitlines()]  # fmt: skip
+    lines: Counter[int] = Counter()
+    for call in asked(filled, **parameters):
+        minute_us = call.row.began_us // MINUTE_US * MINUTE_US
+        lines[minute_us] += 2 if call.row.attempt_id == "recent" else 1
+    assert [(each.minute_us, each.calls) for each in said] == sorted(lines.items())
+    assert len(lines) > 2
+
+
+def test_both_have_the_same_conditions():
+    def conditions(path: Path) -> list[str]:
+        text = path.read_text()
+        kept = text[text.index("\nWITH") :].replace("\nGROUP BY", "\nORDER BY")
+        head, rest = kept.partition("\nSELECT")[::2]
+        return [head, rest[rest.index("    AND ({tenant") : rest.index("\nORDER BY")]]
+
+    assert conditions(QUERY) == conditions(MINUTES)

@@ -18,6 +18,7 @@ from tests.helpers.run_rows import NOW, run_row
 from tests.helpers.stored import as_line
 
 CALLS = "-- Which calls were made"
+MINUTES = "-- How many lines has each minute"
 RUNS = "-- How did the latest runs go"
 MOVED_US = round(NOW.timestamp() * SECOND) - NOW_US
 
@@ -39,7 +40,12 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeStor
     with fake_store() as server:
         rows = [now("R1", n, step=n + 1) for n in range(5)] + [now("R2", 9)]
         runs = (as_line(run_row(each, tenant="acme")) for each in ("R1", "R2"))
-        server.answers = {CALLS: written(*rows), RUNS: (200, b"".join(runs))}
+        minute = (200, b'{"minute_us": "1763831400000000", "calls": 6}\n')
+        server.answers = {
+            MINUTES: minute,
+            CALLS: written(*rows),
+            RUNS: (200, b"".join(runs)),
+        }
         monkeypatch.setenv("TACHO_CLICKHOUSE_URL", server.url)
         monkeypatch.setattr("proxy.cli.whatif._now", lambda: NOW.timestamp() + 3600)
         yield server
@@ -91,14 +97,18 @@ def test_the_store_is_asked_for_the_time_the_tenant_and_what_periods_need(
 ):
     begin_us = round(NOW.timestamp() + 3600) * SECOND
     assert main(["whatif", "--since", "2h", "--tenant", "acme"]) == 0
-    path = server.asked[0].path
+    minutes, calls, runs = server.asked
+    path = minutes.path
+    assert "param_from_us=1763831400000000&" in calls.path
+    assert "param_until_us=1763831460000000" in calls.path
     assert f"param_since_us={begin_us - 7200 * SECOND}&" in path
     assert f"param_history_us={(begin_us - 7200 * SECOND) // (3600 * SECOND) * 3600 * SECOND}" in path  # fmt: skip
     assert "param_tenant=acme&" in path
-    assert "default_format=JSONCompactEachRow" in path
-    assert "param_since_seconds=7260&" in server.asked[1].path
+    assert path.partition("&param_tenant")[2] in calls.path
+    assert "default_format=JSONCompactEachRow" in calls.path
+    assert "param_since_seconds=7260&" in runs.path
     assert main(["whatif"]) == 0
-    assert f"param_since_us={begin_us - 7 * 86_400 * SECOND}&" in server.asked[2].path
+    assert f"param_since_us={begin_us - 7 * 86_400 * SECOND}&" in server.asked[3].path
 
 
 def test_of_a_run_its_whole_life_is_asked_about(
@@ -112,7 +122,7 @@ def test_of_a_run_its_whole_life_is_asked_about(
     server.answers[RUNS] = (200, b"")
     assert main(["whatif", "--run", "R1"]) == 0
     week_us = round(NOW.timestamp() + 3600 - 7 * 86_400) * SECOND
-    assert f"param_since_us={week_us}&" in server.asked[4].path
+    assert f"param_since_us={week_us}&" in server.asked[5].path
 
 
 def test_other_runs_count_but_are_not_told_of(
@@ -131,7 +141,7 @@ def test_other_runs_count_but_are_not_told_of(
 def test_where_nothing_was_called_it_says_what_to_do(
     json_flag: list[str], server: FakeStore, capsys: pytest.CaptureFixture[str]
 ):
-    server.answers[CALLS] = (200, b"")
+    server.answers[MINUTES] = (200, b"")
     assert main(["whatif", "--agent", "x", "--tenant", "t", "--run", "r", "--since", "1h", *json_flag]) == 0  # fmt: skip
     out, err = capsys.readouterr()
     if json_flag:
@@ -160,8 +170,9 @@ def test_flags_that_cannot_be_are_2_before_anything_is_asked(
     assert not server.asked
 
 
-def test_a_store_that_refuses_is_1(server: FakeStore):
-    server.answers[CALLS] = (500, b"Code: 60. DB::Exception: no such table")
+@pytest.mark.parametrize("question", [MINUTES, CALLS, RUNS])
+def test_a_store_that_refuses_is_1(question: str, server: FakeStore):
+    server.answers[question] = (500, b"Code: 60. DB::Exception: no such table")
     assert main(["whatif"]) == 1
 
 

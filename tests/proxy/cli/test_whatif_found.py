@@ -62,7 +62,8 @@ def test_runs_are_chosen_by_agent_and_by_the_beginning_of_their_id():
 
 def test_a_run_of_which_nobody_knows_how_it_went_is_no_success():
     said = found(outcomes={})
-    assert (said.successes, said.stopped[0].outcome) == (0, "")
+    assert (said.successes, said.stopped[0].outcome, said.unknown) == (0, "", 3)
+    assert found().unknown == 0
 
 
 def test_runs_without_a_call_in_that_time_are_not_asked_about():

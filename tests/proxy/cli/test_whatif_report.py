@@ -27,7 +27,7 @@ def stopped(run: str = "nightly-1", **changes: Any) -> StoppedRun:
 def found(*rows: StoppedRun, **changes: Any) -> Found:
     fields: dict[str, Any] = {
         "since": AT, "runs": 10, "calls": MUCH, "saved": SOME if rows else NOTHING, "successes": 4, "successes_stopped": len(rows),
-        "waits": 0, "refused_before": 0, "longest_steps": 38, "dearest_usd": Decimal("2.5"),
+        "unknown": 0, "waits": 0, "refused_before": 0, "longest_steps": 38, "dearest_usd": Decimal("2.5"),
         "by_policy": (ByPolicy("caps", len(rows), 0, SOME),) if rows else (), "stopped": rows, "not_replayed": (),
     }  # fmt: skip
     return Found(**(fields | changes))
@@ -106,12 +106,13 @@ def test_names_move_no_cursor():
 
 
 def test_remarks_say_what_the_figures_are_not():
-    said = found(stopped(outcome="ended", is_reported=False), waits=2, refused_before=1, not_replayed=("breaker", "same_error"))  # fmt: skip
-    text = lines(said)[-5:]
+    said = found(stopped(outcome="ended", is_reported=False), unknown=3, waits=2, refused_before=1, not_replayed=("breaker", "same_error"))  # fmt: skip
+    text = lines(said)[-6:]
     assert "ended?" in "".join(lines(said))
     assert text == [
         "at most: a refused agent may do something else instead, and calls under way would have gone on",
         "? inferred, since nobody reported",
+        "3 runs: too many to ask how each went",
         "2 calls would have been asked to wait for others under way and are taken as made",
         "1 run ended in a refusal then; how they would have gone on nobody knows",
         "not replayed, since rows have no bodies, results and headers: breaker, same_error",
