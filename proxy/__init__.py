@@ -36,6 +36,7 @@ Around the phases, from the ground up (imports go only downwards; import-linter 
 - `recovery.py`: counters and short-lived state over a restart
 - `call.py`, `desk.py`, `ledger.py`, `outbound.py`: one request on its way, and how meter and record hang together for it
 - `pipeline.py`: the table above
+- `replay/`: recorded calls before other policies, for `tacho whatif`
 - `wiring.py`, `worker.py`: one proxy process; `supervisor.py`, `supervise/`: the listening socket and the children
 - `cli/`: one command of `tacho` a file; `__main__.py`: the command itself
 """

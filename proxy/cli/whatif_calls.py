@@ -9,6 +9,7 @@ import msgspec
 
 from proxy.cli.questions import NoAnswerError, ask, statement
 from proxy.cli.store import Store
+from proxy.errors import TachoError
 from proxy.replay.rows import FORMAT, Call, Lines
 
 MINUTE_US = 60_000_000
@@ -50,5 +51,9 @@ def pieces(minutes: Sequence[Minute], most: int = PIECE) -> Iterator[tuple[int, 
 
 
 def _read(store: Store, lines: Lines, parameters: Mapping[str, str]) -> None:
-    if store.ask(statement(store, "replayed_calls"), FORMAT, lines, parameters) != 0:
+    try:
+        status = store.ask(statement(store, "replayed_calls"), FORMAT, lines, parameters)  # fmt: skip
+    except msgspec.MsgspecError as error:
+        raise TachoError(f"the store's calls cannot be read: {error}; were they written by a newer version?") from error  # fmt: skip
+    if status != 0:
         raise NoAnswerError

@@ -134,7 +134,7 @@ def _remarks(found: Found) -> Iterator[Text]:
     if found.refused_before:
         yield _note(f"{counted(found.refused_before, 'run')} ended in a refusal then; how they would have gone on nobody knows")  # fmt: skip
     if found.not_replayed:
-        yield _note(f"not replayed, since rows have no bodies, results and headers: {', '.join(found.not_replayed)}")  # fmt: skip
+        yield _note(f"not replayed, since rows have no bodies, results, headers and limits of requests: {', '.join(found.not_replayed)}")  # fmt: skip
 
 
 def _note(text: str) -> Text:

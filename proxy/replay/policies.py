@@ -50,7 +50,7 @@ def left_out(settings: PolicySettings) -> list[str]:
     limits = [rate.same_requests, *(each.same_requests for each in rate.when)]
     if _is_on(rate) and any(limits):
         names.append("spend_rate.same_requests")
-    return names
+    return [*names, "strict"] if settings.strict else names
 
 
 def begin_us(settings: PolicySettings, since_us: int) -> int:

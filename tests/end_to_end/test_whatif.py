@@ -201,6 +201,22 @@ async def test_what_a_worker_refused_is_refused_again_at_the_same_call(
     assert sum(each.saved.pico for each in replay.tallies.values()) == 0
 
 
+async def test_of_calls_at_once_as_many_are_made_as_a_worker_lets_through(
+    origin: RawOrigin, data_dir: Path
+):
+    origin.handler = Provider()
+    policies = policies_of("observe", caps={"steps": 10, "turn": {}})
+    settings = settings_for(data_dir, origin, policies=msgspec.convert(policies, PolicySettings))  # fmt: skip
+    agents = [Agent("r1", [{"role": "user", "content": f"chat {n}"}]) for n in range(30)]  # fmt: skip
+    async with running(settings) as proxy:
+        await asyncio.gather(*(agent.step(proxy) for agent in agents))
+    recorded, _ = await asyncio.to_thread(read_spool, data_dir)
+    would_block = [each for each in recorded if each.close.verdict_action == "would_block"]  # fmt: skip
+    assert len(would_block) == 20
+    (tally,) = replayed(recorded_calls(recorded), **policies).tallies.values()
+    assert (tally.made.calls, tally.saved.calls) == (10, 20)
+
+
 def spent_of(recorded: list[Recorded]) -> dict[str, tuple[int, int]]:
     """Give calls that were made and pico-dollars, by run."""
     calls: Counter[str] = Counter()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from proxy.cli.questions import NoAnswerError
 from proxy.cli.store import Store
 from proxy.cli.whatif_calls import MINUTE_US, Minute, pieces, read_calls
+from proxy.errors import TachoError
 from proxy.replay.rows import Call, call_of
 from tests.helpers.fake_store import fake_store
 from tests.helpers.replayed import row
@@ -34,12 +35,12 @@ def test_pieces_are_as_large_as_they_may_be():
     assert list(pieces([])) == []
 
 
-def told(status: int = 200) -> list[Call]:
+def told(status: int = 200, before: bytes = b"") -> list[Call]:
     """Ask a store that gives the same line for each piece."""
     with fake_store() as server:
         minutes = b"".join(b'{"minute_us": %d, "calls": 50000}\n' % (n * MINUTE_US) for n in range(3))  # fmt: skip
         line = msgspec.json.Encoder(decimal_format="number").encode(row()) + b"\n"
-        server.answers = {"-- How many lines": (200, minutes), "-- Which calls": (status, line)}  # fmt: skip
+        server.answers = {"-- How many lines": (200, minutes), "-- Which calls": (status, before + line)}  # fmt: skip
         store = Store(server.url, "u", "p", "tacho")
         found: list[Call] = []
         read_calls(store, found.append, tenant="", since_us=1, history_us=0)
@@ -54,3 +55,8 @@ def test_all_pieces_are_asked_for_and_the_last_call_is_told_of():
 def test_a_piece_that_is_refused_ends_it():
     with pytest.raises(NoAnswerError):
         told(500)
+
+
+def test_lines_that_nobody_understands_are_said():
+    with pytest.raises(TachoError, match=r"cannot be read: .*; were they written by a newer version"):  # fmt: skip
+        told(before=b'[1, "x"]\n')

@@ -115,5 +115,5 @@ def test_remarks_say_what_the_figures_are_not():
         "3 runs: too many to ask how each went",
         "2 calls would have been asked to wait for others under way and are taken as made",
         "1 run ended in a refusal then; how they would have gone on nobody knows",
-        "not replayed, since rows have no bodies, results and headers: breaker, same_error",
+        "not replayed, since rows have no bodies, results, headers and limits of requests: breaker, same_error",
     ]  # fmt: skip

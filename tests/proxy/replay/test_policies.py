@@ -51,7 +51,7 @@ def test_what_rows_do_not_tell_is_off_and_named():
     assert found.spend_rate.when[0].same_requests is None
     assert found.spend_rate.cost_usd_per_minute == 20
     assert left_out(SOME) == [
-        "same_error", "no_progress", "breaker", "rate_gate", "quota_gate", "spend_rate.same_requests",
+        "same_error", "no_progress", "breaker", "rate_gate", "quota_gate", "spend_rate.same_requests", "strict",
     ]  # fmt: skip
 
 
