@@ -48,7 +48,7 @@ def _summary(found: Found) -> Iterator[Text]:
     )
     if found.successes:
         style = "red" if found.successes_stopped else ""
-        yield Text(f"{found.successes_stopped:,} of the {counted(found.successes, 'run')} that somebody reported a success would have been cut", style)  # fmt: skip
+        yield Text(f"{counted(found.successes, 'run')} reported a success, of which {found.successes_stopped:,} would have been cut", style)  # fmt: skip
     else:
         yield Text("no run was reported a success, so that nobody knows whether good ones would have been cut", "dim")  # fmt: skip
 
@@ -130,9 +130,9 @@ def _remarks(found: Found) -> Iterator[Text]:
     if found.unknown:
         yield _note(f"{counted(found.unknown, 'run')}: too many to ask how each went")
     if found.waits:
-        yield _note(f"{counted(found.waits, 'call')} would have been asked to wait for others under way and are taken as made")  # fmt: skip
+        yield _note(f"{counted(found.waits, 'call')} put off for others under way, and taken as made")  # fmt: skip
     if found.refused_before:
-        yield _note(f"{counted(found.refused_before, 'run')} ended in a refusal then; how they would have gone on nobody knows")  # fmt: skip
+        yield _note(f"{counted(found.refused_before, 'run')} ended in a refusal then: how that would have gone on nobody knows")  # fmt: skip
     if found.not_replayed:
         yield _note(f"not replayed, since rows have no bodies, results, headers and limits of requests: {', '.join(found.not_replayed)}")  # fmt: skip
 

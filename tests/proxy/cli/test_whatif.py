@@ -58,7 +58,7 @@ def test_it_says_which_runs_other_caps_stop(
     said = capsys.readouterr().out
     assert "2 runs, 6 calls" in said
     assert "1 of them would have been stopped, which saves at most $3.00 (50 %)" in said
-    assert "1 of the 2 runs that somebody reported a success would have been cut" in said  # fmt: skip
+    assert "2 runs reported a success, of which 1 would have been cut" in said  # fmt: skip
     assert "caps step_limit 2 of 2" in said
 
 

@@ -41,9 +41,7 @@ def test_the_summary_says_how_many_of_all_what_is_saved_and_which_were_good():
     first, second, third, *_ = lines(found(stopped()))
     assert first == "since 2026-11-22 17:10 UTC: 10 runs, 1,000 calls, 12.00M tokens, $100.00"  # fmt: skip
     assert second == "1 of them would have been stopped, which saves at most $40.00 (40 %): 200 calls, 3.00M tokens"  # fmt: skip
-    assert (
-        third == "1 of the 4 runs that somebody reported a success would have been cut"
-    )
+    assert third == "4 runs reported a success, of which 1 would have been cut"
 
 
 def test_without_reports_nobody_knows_which_were_good():
@@ -113,7 +111,7 @@ def test_remarks_say_what_the_figures_are_not():
         "at most: a refused agent may do something else instead, and calls under way would have gone on",
         "? inferred, since nobody reported",
         "3 runs: too many to ask how each went",
-        "2 calls would have been asked to wait for others under way and are taken as made",
-        "1 run ended in a refusal then; how they would have gone on nobody knows",
+        "2 calls put off for others under way, and taken as made",
+        "1 run ended in a refusal then: how that would have gone on nobody knows",
         "not replayed, since rows have no bodies, results, headers and limits of requests: breaker, same_error",
     ]  # fmt: skip
