@@ -22,6 +22,8 @@ from proxy.record.codec import Close
 from proxy.record.exchange import Exchange
 
 _ERRORS = 400
+NOTE_ADDED = "note_added"
+"""In `altered`: the model is told of a warning."""
 
 
 class Judging:
@@ -55,6 +57,16 @@ class Judging:
             return None
         self.refusal = refuse(verdict, asker())
         return BlockedError(error_type_of(verdict), verdict.message, self.refusal)
+
+    def note(self) -> str:
+        """Give what the model is to be told of warnings; mostly nothing."""
+        return "" if self._tab is None else self._tab.note(self._exchange.opened)
+
+    def noted(self) -> None:
+        """Note that the request goes out with what the model is told."""
+        self._exchange.altered.append(NOTE_ADDED)
+        if self._tab is not None:
+            self._tab.noted(self._exchange.opened)
 
     def begun(self) -> tuple[bytes, ...]:
         """Give the records of what the call claimed."""

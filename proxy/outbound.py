@@ -14,10 +14,13 @@ from proxy.forward.origin import Origin, UpstreamRequest
 from proxy.http.sigv4 import region_signed_for
 from proxy.ledger import INJECTION_REFUSED, Ledger
 from proxy.meter.inject import splice
+from proxy.meter.notes import add_note
 from proxy.model import Outcome
 
 _INJECTING = frozenset({("openai_chat", "chat"), ("openai_completions", "completions")})
 """Dialects and operations whose streams carry usage only when asked; Ollama's own API on the same route knows no such field."""
+_VOUCHING = (b"content-md5", b"digest", b"content-digest", b"repr-digest", b"signature-input")  # fmt: skip
+_SIGNED, _SIGNED_TARGET = b"AWS4-", b"X-Amz-Signature="
 
 
 class Outbound:
@@ -34,15 +37,11 @@ class Outbound:
         """Give the request, and the agent's own beside it where it was altered."""
         agent, route = call.agent, accepted.match.route
         base = route.base
-        origin = Origin(
-            base.host,
-            base.port,
-            base.scheme == "https",
-            route.ca_file,
-            route.allow_link_local,
-        )
-        whole = call.body is not None
-        length = len(call.body or b"") if call.is_rewritten else None
+        origin = Origin(base.host, base.port, base.scheme == "https", route.ca_file, route.allow_link_local)  # fmt: skip
+        own = self._with_note(call, accepted, ledger)
+        whole = own is not None
+        is_ours = call.is_rewritten or own is not call.body
+        length = len(own) if own is not None and is_ours else None
         changes = Changes(length, call.is_rewritten, body_is_here=whole, chunked=agent.chunked, upgrade=accepted.upgrade)  # fmt: skip
         limits = call.snapshot.limits[route.name]
         if accepted.operation.names_endpoint:
@@ -52,15 +51,15 @@ class Outbound:
             origin,
             limits,
             agent.method,
-            self._head(call, accepted, origin, call.body or b"", changes),
-            call.begun if call.body is None else call.body,
+            self._head(call, accepted, origin, own or b"", changes),
+            call.begun if own is None else own,
             more=not whole,
             chunked=agent.chunked,
             upgrade=accepted.upgrade,
         )
         if accepted.signer is not None:
             ledger.exchange.altered.append("resigned")
-        body = self._asking_for_usage(call, accepted, ledger)
+        body = self._asking_for_usage(own, accepted, ledger)
         if body is None:
             return plain
         ledger.injected()
@@ -90,12 +89,27 @@ class Outbound:
             target = b"http://" + authority + target
         return request_head(method, target, authority, headers, changes)
 
-    def _asking_for_usage(
+    def _with_note(
         self, call: Call, accepted: Accepted, ledger: Ledger
+    ) -> bytes | None:
+        """Give the agent's body, with what the model is to be told of warnings where that can be done; `None` where it was not read."""
+        body = call.body
+        note = ledger.judging.note() if body else ""
+        if not note or not _may_change(call, accepted):
+            return body
+        dialect = ledger.ask.dialect
+        made = ledger.guarded(lambda text: add_note(dialect, text, note), body or b"")
+        if made is None:
+            return body
+        ledger.judging.noted()
+        return made
+
+    def _asking_for_usage(
+        self, body: bytes | None, accepted: Accepted, ledger: Ledger
     ) -> bytes | None:
         ask = ledger.ask
         if (
-            call.body is None
+            body is None
             or accepted.match.route.stream_usage != "inject"
             or (ask.dialect, ask.operation) not in _INJECTING
             or not ask.stream
@@ -103,7 +117,7 @@ class Outbound:
             or _key(ledger) in self._refusing
         ):
             return None
-        made = ledger.guarded(splice, call.body)
+        made = ledger.guarded(splice, body)
         return None if made is None else made.body
 
     def learn(self, ledger: Ledger) -> None:
@@ -112,6 +126,16 @@ class Outbound:
         taken = closed is not None and closed.outcome is Outcome.COMPLETED
         if taken and INJECTION_REFUSED in ledger.exchange.altered:
             self._refusing.add(_key(ledger))
+
+
+def _may_change(call: Call, accepted: Accepted) -> bool:
+    """Tell whether nobody but us vouches for the body's bytes, and they are the text itself."""
+    if any(call.headers.first(each) for each in _VOUCHING):
+        return False
+    coding = (call.headers.first(b"content-encoding") or b"identity").lower()
+    signature = call.headers.first(b"authorization") or b""
+    is_signed = signature.startswith(_SIGNED) or _SIGNED_TARGET in call.agent.target
+    return coding == b"identity" and (accepted.signer is not None or not is_signed)
 
 
 def _key(ledger: Ledger) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from proxy.govern.asking import (
     kin_of,
     site_of,
 )
+from proxy.govern.noting import Noting
 from proxy.govern.said import NOTHING, Answered, said
 from proxy.http.headers import RawHeaders
 from proxy.judge import gates, unpriced
@@ -43,7 +44,7 @@ from proxy.judge.gates import Gates, Passage
 from proxy.judge.signals import ALIVE, End, read_signals
 from proxy.judge.verdict import Action, Verdict
 from proxy.model import Kind, Outcome, Reading, UsageSource
-from proxy.record.codec import Close, Memo, encode
+from proxy.record.codec import Close, Memo, Open, encode
 from proxy.state import tally
 
 _PICO_PER_NANO = 1000
@@ -109,6 +110,7 @@ class Court:
     """Others keep the accounts: nothing of them is written down here."""
     spend: Callable[[Sequence[Account]], None]
     """Told on which accounts of budgets a call is counted."""
+    noting: Noting = field(default_factory=Noting)
 
 
 class Tab:
@@ -214,6 +216,17 @@ class Tab:
     def allowance(self) -> int | None:
         """Give the number under which the run was allowed on; `None` where it was not."""
         return None if self._answer is None else named(self._answer.owners[Scope.ROOT])[1]  # fmt: skip
+
+    def note(self, opened: Open) -> str:
+        """Give what the model is to be told of warnings; mostly nothing."""
+        if self.verdict is None:
+            return ""
+        return self._try(self._court.noting.note, self.verdict, opened, self.allowance) or ""  # fmt: skip
+
+    def noted(self, opened: Open) -> None:
+        """Remember that the model is told."""
+        if self.verdict is not None:
+            self._try(self._court.noting.noted, self.verdict, opened, self.allowance)
 
     @property
     def breaker_state(self) -> str:

@@ -21,7 +21,7 @@ import msgspec
 
 from proxy.judge import wording
 from proxy.judge.budgets import Account, account_of, budget_lines
-from proxy.judge.caps import CAPS, backstop_lines, cap_lines, window_share
+from proxy.judge.caps import BACKSTOP, CAPS, backstop_lines, cap_lines, window_share
 from proxy.judge.case import Case
 from proxy.judge.circles import Circles, Seen, circles_of
 from proxy.judge.claims import (  # fmt: skip
@@ -148,9 +148,9 @@ class Bench:
         """Say what the keeper's answer to `claims` means; `None` where nobody has anything to say."""
         if not case.is_step:
             return None
-        plan = self._plan_of(case)
+        plan, notes = self._plan_of(case), self._settings.notes
         found = [
-            _of_finding(plan.lines[each.claim], each, case)
+            _of_finding(plan.lines[each.claim], each, case, notes)
             for each in answer.findings
             if each.claim < len(plan.lines)
         ]  # fmt: skip
@@ -161,7 +161,7 @@ class Bench:
             found += [full] if full else []
             if plan.circles is not None and answer.tails:
                 seen = plan.circles.seen(case, answer.tails)
-                found += [_of_circle(each, case) for each in seen]
+                found += [_of_circle(each, case, notes) for each in seen]
         return first_of(found)
 
     def settled(
@@ -274,8 +274,8 @@ def _action(mode: Mode | ModeName, *, is_warning: bool) -> Action:
     return Action.WOULD_BLOCK if mode == Mode.OBSERVE else Action.BLOCK
 
 
-def _of_finding(line: Line, finding: Finding, case: Case) -> Verdict:
-    rule = line.rule
+def _of_finding(line: Line, finding: Finding, case: Case, notes: bool) -> Verdict:
+    rule, note = line.rule, ""
     level, value, limit = finding.level, finding.value, finding.limit
     is_warning, is_busy = level is Level.WARN, level is Level.BUSY
     action = _action(line.claim.mode, is_warning=is_warning)
@@ -283,22 +283,34 @@ def _of_finding(line: Line, finding: Finding, case: Case) -> Verdict:
     if is_warning:
         limit = max((each for each in rule.levels if each <= value), default=limit)
         said = wording.near(rule, value, limit, case)
+        note = _note(line, value) if notes else ""
     elif is_busy:
         said = wording.busy(rule, value, limit, BUSY_SECONDS)
     else:
         said = wording.over(rule, value, limit, case)
     return Verdict(
         action, rule.policy, reason, said, rule.scope, wording.decimal(rule, value), wording.decimal(rule, limit),
-        BUSY_SECONDS if is_busy else 0, is_final=not is_busy,
+        BUSY_SECONDS if is_busy else 0, is_final=not is_busy, note=note,
     )  # fmt: skip
 
 
-def _of_circle(seen: Seen, case: Case) -> Verdict:
+def _note(line: Line, value: int) -> str:
+    """Say what a model may know of a warning: of its own run, where somebody means it."""
+    rule, claim = line.rule, line.claim
+    if rule.policy not in (CAPS, BACKSTOP) or claim.mode is not Mode.ENFORCE:
+        return ""
+    return wording.note(rule, value, claim.limit if isinstance(claim, Take) else claim.limit_us)  # fmt: skip
+
+
+def _of_circle(seen: Seen, case: Case, notes: bool) -> Verdict:
     threshold = seen.threshold
     action = _action(threshold.mode, is_warning=not seen.is_over)
     limit = threshold.block if seen.is_over else threshold.warn
     said = wording.pattern(threshold.reason, threshold.policy, seen.times, seen.period, case)  # fmt: skip
-    return Verdict(action, threshold.policy, threshold.reason, said, "run", str(seen.times), str(limit))  # fmt: skip
+    note = ""
+    if notes and threshold.mode == "enforce" and not seen.is_over:
+        note = wording.note_of_pattern(threshold.reason, seen.times, seen.period, threshold.block)  # fmt: skip
+    return Verdict(action, threshold.policy, threshold.reason, said, "run", str(seen.times), str(limit), note=note)  # fmt: skip
 
 
 def first_of(found: Sequence[Verdict]) -> Verdict | None:

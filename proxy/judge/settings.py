@@ -43,6 +43,8 @@ class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Shell-style patterns of names of tools that are called again and again on purpose: their calls are in no pattern of a loop."""
     strict: bool = False
     """Reserve what a call may cost at most instead of what it is expected to: no overshoot, and fewer calls at once."""
+    notes: bool = False
+    """Tell the model of a warning that an enforced limit of its run, or the pattern of a loop, is near: in the newest tool result."""
     on_error: Literal["allow", "block"] = "allow"
     """What becomes of a call when the policies cannot be asked: a fault here, or Redis does not answer."""
 

@@ -75,3 +75,5 @@ class Verdict(msgspec.Struct, frozen=True):
     """Sending the same call again does not help."""
     others: tuple["Verdict", ...] = ()
     """What further policies said, in their order."""
+    note: str = ""
+    """What the model may be told of a warning, where the user wants that (`policies.notes`)."""

@@ -27,6 +27,14 @@ _NOUNS = {
     Reason.TOKENS: "limit on tokens",
     Reason.WALL_TIME: "time limit",
 }
+_USED = {
+    Reason.STEPS: "steps",
+    Reason.TOOL_CALLS: "tool calls",
+    Reason.ATTEMPTS: "attempts",
+    Reason.COST: "money",
+    Reason.TOKENS: "tokens",
+    Reason.WALL_TIME: "time",
+}
 _DOLLARS = frozenset({Reason.COST, Reason.TOO_FAST})
 _IN_RUNS = frozenset({"run", "turn", "session"})
 
@@ -70,6 +78,18 @@ def near(rule: Rule, value: int, level: int, case: Case) -> str:
     who = f"budget {_whose(rule)}" if rule.reason is Reason.BUDGET else _possessor(rule)
     about = f"; {_next(rule, case)}" if rule.scope in _IN_RUNS else f"; to change it: {_setting(rule)}"  # fmt: skip
     return _safe(f"{who} is near its limit ({figures}){about}")
+
+
+def note(rule: Rule, value: int, limit: int) -> str:
+    """Tell a model that a limit of its run is near."""
+    what = _USED[rule.reason]
+    return f"this {rule.scope} has used {100 * value // limit} % of its {what} ({_grouped(rule, value)} of {_grouped(rule, limit)})"
+
+
+def note_of_pattern(reason: Reason, times: int, period: int, block: int | None) -> str:
+    """Tell a model that it goes in circles."""
+    end = "" if block is None else f"; the run is stopped at {block}"
+    return f"this run goes in circles: {_PATTERNS[reason](times, period)}{end}"
 
 
 def window(percent: int, limit_percent: int) -> str:
@@ -123,6 +143,15 @@ def _shown(rule: Rule, number: int) -> str:
     if rule.reason is Reason.WALL_TIME:
         return f"{number // US_PER_SECOND} s"
     return str(number)
+
+
+def _grouped(rule: Rule, number: int) -> str:
+    """Write a number as people do who read it once."""
+    if _is_money(rule):
+        return _shown(rule, number)
+    if rule.reason is Reason.WALL_TIME:
+        return f"{number // US_PER_SECOND:,} s"
+    return f"{number:,}"
 
 
 def _possessor(rule: Rule) -> str:

@@ -11,6 +11,7 @@ from proxy.judge.refusals import Asker
 from proxy.judge.verdict import Action, Reason, Verdict
 from proxy.judging import Judging
 from proxy.model import Outcome, Reading
+from proxy.record.codec import Open
 from proxy.record.exchange import Exchange
 from tests.helpers.pipelines import Told, make_desk, make_spool
 from tests.helpers.spooled import make_close, make_open
@@ -29,6 +30,12 @@ class Fake(Tab):
 
     def begun(self) -> tuple[bytes, ...]:
         return (b"begun",)
+
+    def note(self, opened: Open) -> str:
+        return f"told of {opened.step_id}"
+
+    def noted(self, opened: Open) -> None:
+        self.told.append(opened.step_id)
 
     def alive(self) -> None:
         self.told.append("alive")
@@ -104,3 +111,14 @@ def test_without_a_tab_nothing_limits(desk):
     found.passed()
     assert (found.judge(asker), found.begun(), found.headers()) == (None, (), [])
     assert found.over(make_close("a1"), Reading(), b"", is_known=True) == ()
+
+
+def test_what_the_model_is_told_stands_in_the_record(desk):
+    found, tab = judging(desk, WARN)
+    assert found.note() == "told of step-a1"
+    found.noted()
+    assert found._exchange.altered == ["note_added"]
+    assert tab.told == ["step-a1"]
+    nobody = Judging(desk, Exchange(make_open("a1"), 0.0), None)
+    assert nobody.note() == ""
+    nobody.noted()

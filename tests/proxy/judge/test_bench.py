@@ -206,6 +206,25 @@ def test_warnings_are_kept_beside_what_is_worse():
     assert [(each.action, each.reason) for each in found.others] == [(Action.WARN, Reason.ATTEMPTS)]  # fmt: skip
 
 
+@pytest.mark.parametrize("notes", [True, False])
+def test_a_model_may_be_told_of_what_is_enforced_for_its_own_run(notes: bool):
+    caps = CapSettings("enforce", steps=5, tool_calls=None, attempts=None, cost_usd=None, wall_seconds=100.0, turn=CapLimits(), window_share=None)  # fmt: skip
+    several = replace(QUIET, notes=notes, caps=caps, budgets=(replace(BUDGET, cost_usd=None, steps=5, warn_shares=(0.2,)),))  # fmt: skip
+    asked = desk(several)
+    found = [asked.ask(replace(CASE, now_us=CASE.now_us + n * 27_000_000)) for n in range(4)][-1]  # fmt: skip
+    assert found is not None
+    told = {(each.policy, each.reason): each.note for each in (found, *found.others)}
+    assert told == {
+        ("caps", Reason.STEPS): "this run has used 80 % of its steps (4 of 5)" * notes,
+        ("caps", Reason.WALL_TIME): "this run has used 81 % of its time (81 s of 100 s)" * notes,
+        ("budgets:team", Reason.BUDGET): "",
+    }  # fmt: skip
+    observed = desk(replace(several, caps=replace(caps, mode="observe")))
+    found = [observed.ask(CASE) for _ in range(4)][-1]
+    assert found is not None
+    assert [each.note for each in (found, *found.others)] == ["", ""]
+
+
 def test_strict_reserves_the_worst_case():
     for strict, amount in ((False, USD), (True, 3 * USD)):
         claims = Bench(replace(DEAR, strict=strict), TERMS).claims(CASE)

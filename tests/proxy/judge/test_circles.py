@@ -1,5 +1,7 @@
 """What calls add to series, and which of them complete a pattern; C19 at the level of the core."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -209,6 +211,20 @@ def test_a_reason_says_what_it_saw(settings: PolicySettings, cases: list[Case], 
     assert saw in said.message
     assert "tacho allow run-1" in said.message
     assert (said.scope, said.is_final, said.wait_seconds) == ("run", True, 0)
+
+
+@pytest.mark.parametrize(
+    ("notes", "mode", "said"),
+    [
+        (True, "enforce", "this run goes in circles: the same call with the same arguments 2 times in a row; the run is stopped at 4"),
+        (False, "enforce", ""),
+        (True, "observe", ""),
+    ],
+)  # fmt: skip
+def test_a_model_may_be_told_that_it_goes_in_circles(notes: bool, mode: Any, said: str):
+    settings = replace(QUIET, notes=notes, repeat=RepeatSettings(mode, 2, 4))
+    assert story(settings, [answered("a")] * 2).note == said
+    assert story(settings, [answered("a")] * 4).note == ""
 
 
 def test_a_keeper_that_passed_a_series_over_shows_no_pattern():

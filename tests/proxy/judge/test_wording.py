@@ -118,6 +118,23 @@ def test_a_session_is_allowed_on_by_its_own_name_and_nothing_makes_more_of_nothi
     assert wording.over(STEPS, 0, 0, CASE).endswith("(0 of 0); to change it: policies.caps.steps")  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("rule", "value", "limit", "said"),
+    [
+        (STEPS, 800, 1000, "this run has used 80 % of its steps (800 of 1,000)"),
+        (COST, 16_400_000_000, 20 * USD, "this turn has used 82 % of its money ($16.40 of $20.00)"),
+        (WALL, 2_900_000_000, 3_600_000_000, "this session has used 80 % of its time (2,900 s of 3,600 s)"),
+    ],
+)  # fmt: skip
+def test_a_model_is_told_how_far_its_run_is(rule: Rule, value: int, limit: int, said: str):  # fmt: skip
+    assert wording.note(rule, value, limit) == said
+
+
+def test_a_model_is_told_that_it_goes_in_circles():
+    assert wording.note_of_pattern(Reason.REPEAT, 5, 1, 10) == "this run goes in circles: the same call with the same arguments 5 times in a row; the run is stopped at 10"  # fmt: skip
+    assert wording.note_of_pattern(Reason.NO_PROGRESS, 8, 1, None).endswith("of 8 steps in a row")  # fmt: skip
+
+
 def test_a_call_without_a_run_is_not_allowed_on():
     assert wording.window(97, 95) == (
         "request fills 97 % of what the model can read (at most 95 %); begin anew with a summary, or change policies.caps.window_share"
