@@ -29,6 +29,7 @@ SUMMARIES = {
     "run": "run a command as one run: its calls pass here, its exit status is the outcome",
     "runs": "list the latest runs, what they took and how they went",
     "show": "show one run as a waterfall of its steps and attempts",
+    "report": "say what the policies stopped, and what those that observe would have stopped",
     "allow": "let a run go on that a limit or the pattern of a loop has stopped",
     "whatif": "say which runs other caps would have stopped, and what that would have saved",
     "sql": "ask the store, running or not",
@@ -140,6 +141,10 @@ def _asking(name: str) -> Command | None:
             from proxy.cli import show
 
             return show
+        case "report":
+            from proxy.cli import report
+
+            return report
         case "allow":
             from proxy.cli import allow
 

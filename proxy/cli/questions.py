@@ -172,7 +172,7 @@ def statement(store: Store, name: str) -> str:
 def read(line: bytes, row: type[Row]) -> Row:
     """Read one row; servers of older versions write 64-bit numbers as text."""
     fields = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    for moment in ("started", "began"):
+    for moment in ("started", "began", "ended"):
         if moment in fields:
             text = msgspec.json.decode(fields[moment], type=str)
             fields[moment] = msgspec.Raw(b'"%bZ"' % text.replace(" ", "T").encode())
@@ -215,6 +215,17 @@ def has_event(store: Store, event_id: str) -> bool:
         f"SELECT 1 FROM {store.database}.events WHERE event_id = {{id:String}} LIMIT 1"
     )
     return bool(_lines(store, asked, {"id": event_id}))
+
+
+def work(store: Store, since_seconds: int, agent: str) -> int:
+    """Count the calls of this time that are work, refused ones included."""
+    statement = (
+        f"SELECT count() AS calls FROM {store.database}.steps WHERE part = 0 AND is_step "
+        "AND ts > now64(6) - toIntervalSecond({since_seconds:UInt32}) AND ({agent:String} = '' OR agent = {agent:String})"
+    )
+    asked = {"since_seconds": str(since_seconds), "agent": agent}
+    (line,) = _lines(store, statement, asked)
+    return int(msgspec.json.decode(line)["calls"])
 
 
 def strays(store: Store, since_seconds: int) -> int:

@@ -91,6 +91,12 @@ def _figure(verdict: VerdictRow, number: Decimal) -> str:
     return f"{number.normalize():,f}"
 
 
+def mode_of(policy: str) -> str:
+    """Name the setting that says whether a policy enforces."""
+    kind, _, name = printable(policy).partition(":")
+    return f"policies.{kind}[{name}].mode" if name else f"policies.{kind}.mode"
+
+
 def stopped(
     rows: Sequence[AttemptRow], verdicts: Sequence[VerdictRow], root: str, options: str
 ) -> Iterator[Text]:
@@ -129,7 +135,7 @@ def _would_be(
 ) -> Iterator[Text]:  # fmt: skip
     policy = printable(verdict.policy)
     said = f"{policy} would have stopped it at step {steps + 1}: {reason(verdict)}"
-    yield Text(f"{said} · until then {_taken(before)}, since then {_taken(since)} · it only observes; to enforce: {_mode(policy)}", style="yellow")  # fmt: skip
+    yield Text(f"{said} · until then {_taken(before)}, since then {_taken(since)} · it only observes; to enforce: {mode_of(verdict.policy)}", style="yellow")  # fmt: skip
 
 
 def _advice(verdict: VerdictRow, root: str, options: str) -> str:
@@ -142,11 +148,6 @@ def _advice(verdict: VerdictRow, root: str, options: str) -> str:
     if verdict.policy in _GATES:
         return "the upstream is why: calls pass again when it does, see the step below"
     return "what to do stands at the step below"
-
-
-def _mode(policy: str) -> str:
-    kind, _, name = policy.partition(":")
-    return f"policies.{kind}[{name}].mode" if name else f"policies.{kind}.mode"
 
 
 def _parted(

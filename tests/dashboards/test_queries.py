@@ -11,6 +11,8 @@ from exporters.enrich.columns import PriceRow, StepRow
 from exporters.enrich.rows import encode_rows
 from tests.helpers.store import StoreProcess
 
+OF_POLICIES = frozenset({"breakers", "gates_shut", "refusals", "warnings", "would_have_stopped"})  # fmt: skip
+"""Answered in `test_policy_queries.py`: no policy has anything to say here."""
 QUERIES = sorted((Path(__file__).parents[2] / "dashboards" / "queries").glob("*.sql"))
 
 
@@ -97,7 +99,7 @@ def test_each_query_runs_with_the_read_token(rows: StoreProcess, path: Path) -> 
     asked = defaults(text)
     answer = rows.ask(text, default_format="JSONEachRow", **asked)
     assert answer.status == 200, answer.text
-    assert answer.body or asked.get("param_run") == ""
+    assert answer.body or asked.get("param_run") == "" or path.stem in OF_POLICIES
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
