@@ -11,15 +11,12 @@ import logging
 import random
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from proxy.allowance import PATH
 from proxy.config import (
     Address,
-    InForce,
-    Settings,
     built_in_routes,
     ensure_data_dir,
     parse_address,
@@ -33,7 +30,7 @@ from proxy.errors import SettingsError, StartError
 from proxy.preflight import few_files_warning, raise_file_limit
 from proxy.supervise.admin import AdminServer, Answers, Guard
 from proxy.supervise.backoff import Backoff
-from proxy.supervise.banner import Banner
+from proxy.supervise.banner import STOPPED, Banner, stopping
 from proxy.supervise.children import ChildProcess, first_ready
 from proxy.supervise.listeners import (
     DataDirLock,
@@ -43,7 +40,7 @@ from proxy.supervise.listeners import (
 )
 from proxy.supervise.metrics import MetricsOfAll
 from proxy.supervise.overview import Overview
-from proxy.supervise.plan import Mode
+from proxy.supervise.plan import Mode, Order
 from proxy.supervise.spec import ChildSpec
 
 PREDECESSOR_SECONDS = 5.0
@@ -52,30 +49,21 @@ HURRY_SECONDS = 1.0
 logger = logging.getLogger("tacho.supervisor")
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a supervisor is asked to run."""
-
-    mode: Mode
-    settings: Settings
-    children: Callable[[int | None], Sequence[ChildSpec]]
-    """Gives the children for the data port's file descriptor, the vital ones first."""
-    in_force: InForce
-    """Where these read their settings."""
-    environ: Mapping[str, str]
-    """The children's environment."""
-    reload: Callable[[], Settings]
-    """Reads the settings again; raises `SettingsError`."""
-    version: str = ""
-
-
 class Supervisor:
     """Runs the children of an `Order` until it is told to stop; `run` gives the exit status."""
 
-    def __init__(self, order: Order, say: Callable[[Banner], None]) -> None:
+    def __init__(
+        self,
+        order: Order,
+        say: Callable[[Banner], None],
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """`say` is given what there is to say once it serves, `tell` a line when it stops."""
         self._order = order
         self._settings = order.settings
         self._say = say
+        self._tell = tell
+        self._has_served = False
         self._data_dir = Path(order.settings.data_dir).absolute()
         self._stop_asked = asyncio.Event()
         self._hurry_asked = asyncio.Event()
@@ -98,7 +86,9 @@ class Supervisor:
                 await self._stop_asked.wait()
                 starting.cancel()
                 overview.stopping = True
-                await self._stop()
+                await self._stop(overview.metrics)
+        if self._has_served:
+            self._tell(STOPPED)
         if self._failure is not None:
             raise self._failure
         return self._exit_status
@@ -226,6 +216,7 @@ class Supervisor:
         for child in others:
             tasks.create_task(child.run(), name=f"child-{child.name}")
         self._say(self._banner(overview))
+        self._has_served = True
 
     def _sorted(self) -> tuple[list[ChildProcess], list[ChildProcess]]:
         vital = [child for child in self._children if child.spec.is_vital]
@@ -255,13 +246,17 @@ class Supervisor:
             admin_url=facts["admin"],
             store_url=f"http://{reachable(store)}" if has_store and store.port else "",
             admin_token_needed=bool(settings.admin.token),
+            command=self._order.command,
+            options=self._order.options,
         )
 
-    async def _stop(self) -> None:
+    async def _stop(self, metrics: MetricsOfAll) -> None:
         """Refuse new connections, then stop the workers, the exporter (it flushes what they wrote), the store."""
         if self._data_port is not None:
             self._data_port.close()
         async with asyncio.TaskGroup() as tasks:
+            if self._has_served:
+                tasks.create_task(self._tell_of_stop(metrics), name="tell")
             orderly = tasks.create_task(self._stop_in_order(), name="stop")
             hurried = tasks.create_task(self._hurry_asked.wait(), name="hurry")
             await asyncio.wait([orderly, hurried], return_when=asyncio.FIRST_COMPLETED)
@@ -272,6 +267,10 @@ class Supervisor:
                 )
                 orderly.cancel()
             hurried.cancel()
+
+    async def _tell_of_stop(self, metrics: MetricsOfAll) -> None:
+        calls = round((await metrics.totals())["inflight"])
+        self._tell(stopping(calls, self._settings.timeouts.drain_seconds))
 
     async def _stop_in_order(self) -> None:
         vital, others = self._sorted()

@@ -78,6 +78,8 @@ async def serve(
         try:
             async with listening(interface, address) as bound:
                 store_lock.write_address(data_dir, bound)
+                if not address.port:  # one that was asked for is known to who asked
+                    logger.info("store_listens", extra={"detail": {"address": bound}})
                 await _answer_probes(child, engine, interface, data_dir, bound)
         finally:
             store_lock.address_file(data_dir).unlink(missing_ok=True)
@@ -144,7 +146,6 @@ async def _answer_probes(
             beating = tasks.create_task(heartbeat.run(), name="store-heartbeat")
             guarding = tasks.create_task(guard.run(), name="store-memory-guard")
             child.announce_ready()
-            logger.info("store_ready", extra={"detail": {"address": address}})
             await child.stopping.wait()
             beating.cancel()
             guarding.cancel()

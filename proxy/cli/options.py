@@ -6,13 +6,16 @@ of one command (its file).
 
 import argparse
 import os
+import sys
 from dataclasses import dataclass
 from shlex import quote
+from shutil import which
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.config import Settings
 
+PROGRAM = "tacho"
 DEFAULT_FILE = "tachograph.yaml"
 FLAGS = {"listen": "listen", "admin_listen": "admin.listen", "data_dir": "data_dir"}
 """Attribute of the parsed arguments -> the setting that it overrides."""
@@ -80,6 +83,17 @@ def as_given(arguments: argparse.Namespace) -> str:
     """Give the options that lead another command to the same place, to stand behind it in advice."""
     given = {"--config": arguments.config, "--data-dir": arguments.data_dir}
     return "".join(f" {name} {quote(value)}" for name, value in given.items() if value)
+
+
+def as_started() -> str:
+    """Give the words that start this command line again, as they were typed: advice is there to be copied."""
+    typed = sys.argv[0]
+    name = os.path.basename(typed)
+    if name == "__main__.py":
+        return f"{quote(sys.executable)} -m proxy"
+    if name != PROGRAM or typed == which(PROGRAM):
+        return PROGRAM
+    return quote(typed)
 
 
 def load_settings(arguments: argparse.Namespace, *, serves: bool = False) -> Loaded:

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from proxy.cli.options import add_config, add_json, as_given, load_settings
+from proxy.cli.options import add_config, add_json, as_given, as_started, load_settings
 from proxy.cli.output import complain
 from proxy.cli.runs import since
 
@@ -51,17 +51,17 @@ def run(arguments: argparse.Namespace) -> int:
 
         say_json(found)
     elif found.calls or found.breakers:
-        _print(found, as_given(arguments))
+        _print(found, as_started(), as_given(arguments))
     else:
         of = f" of the agent {arguments.agent}" if arguments.agent else ""
         complain(
             f"no call{of} in this time, so that no policy had anything to say; make one with: "
-            f"tacho run{as_given(arguments)} -- python agent.py, or look further back with --since 4w"
+            f"{as_started()} run{as_given(arguments)} -- python agent.py, or look further back with --since 4w"
         )
     return 0
 
 
-def _print(found: "Report", options: str) -> None:
+def _print(found: "Report", command: str, options: str) -> None:
     from datetime import UTC, datetime
 
     from proxy.cli.rendering import Terminal
@@ -70,4 +70,4 @@ def _print(found: "Report", options: str) -> None:
     terminal = Terminal()
     now = datetime.now(UTC)  # noqa: TID251  # what a person reads is relative to now
     width = WIDE if terminal.is_read_by_a_program else terminal.width
-    terminal.print(report_lines(found, width, now, options))
+    terminal.print(report_lines(found, width, now, command, options))

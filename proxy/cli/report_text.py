@@ -31,13 +31,13 @@ _NAMES = ("agent", "upstream", "model", "tenant", *_IDS, "reason", "policy")
 
 
 def report_lines(
-    report: Report, width: int, now: datetime, options: str
+    report: Report, width: int, now: datetime, command: str, options: str
 ) -> Iterator[Text]:
-    """Give the lines."""
+    """Give the lines; `command` and `options` are how others are started."""
     whose = f" of the agent {printable(report.agent)}" if report.agent else ""
     yield Text(f"policies in the last {_days(report.since_seconds)}{whose} · {counted(report.calls, 'call')}", style="bold")  # fmt: skip
     yield Text("")
-    yield from _would(report, width, now, options)
+    yield from _would(report, width, now, command, options)
     for title, none, table in (
         ("refused", "nothing was refused", _said(report.refused, width, now)),
         ("warnings", "no limit was near", _said(report.warnings, width, now)),
@@ -57,7 +57,9 @@ def _days(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _would(report: Report, width: int, now: datetime, options: str) -> Iterator[Text]:
+def _would(
+    report: Report, width: int, now: datetime, command: str, options: str
+) -> Iterator[Text]:
     together = report.together
     if together is None:
         yield Text("stopped, had all policies enforced: nothing")
@@ -70,7 +72,7 @@ def _would(report: Report, width: int, now: datetime, options: str) -> Iterator[
         all_of_it = _would_line(together, usd[-1], now)
         lines.append(all_of_it | {"policy": "together", "first in": "", "#": "", "ago": ""})  # fmt: skip
     yield from _table(lines, width)
-    yield from _so(report, together, options)
+    yield from _so(report, together, command, options)
 
 
 def _would_line(row: WouldRow, usd: str, now: datetime) -> dict[str, str]:
@@ -88,7 +90,9 @@ def _would_line(row: WouldRow, usd: str, now: datetime) -> dict[str, str]:
     }
 
 
-def _so(report: Report, together: WouldRow, options: str) -> Iterator[Text]:
+def _so(
+    report: Report, together: WouldRow, command: str, options: str
+) -> Iterator[Text]:
     spent = dollars(together.usd, together.mark)
     cost = "" if spent == UNKNOWN else f" and {spent}"
     yield Text(
@@ -96,7 +100,9 @@ def _so(report: Report, together: WouldRow, options: str) -> Iterator[Text]:
     )
     said = [*money_legend(row.mark for row in [*report.would_have_stopped, together] if row.usd is not None)]  # fmt: skip
     if together.first_run:
-        said.append(f"look at one: tacho show {printable(together.first_run)}{options}")
+        said.append(
+            f"look at one: {command} show {printable(together.first_run)}{options}"
+        )
     modes = dict.fromkeys(mode_of(row.policy) for row in report.would_have_stopped)
     said.append(f"to enforce: {', '.join(modes)}")
     yield Text(" · ".join(said), style="dim")

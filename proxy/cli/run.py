@@ -13,7 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.cli.options import Loaded, add_config, as_given, load_settings
+from proxy.cli.options import (  # fmt: skip
+    Loaded,
+    add_config,
+    as_given,
+    as_started,
+    load_settings,
+)
 from proxy.cli.output import complain
 from proxy.errors import StartError, TachoError
 
@@ -146,7 +152,7 @@ def _listening(loaded: Loaded) -> str:
         if found.get("listen"):
             return str(found["listen"])
     raise StartError(
-        f"no proxy runs on the data directory {data_dir}; start one with: tacho up"
+        f"no proxy runs on the data directory {data_dir}; start one with: {as_started()} up"
     )
 
 
@@ -180,11 +186,14 @@ def _conclude(
         complain(str(error))
     if not arguments.no_summary:
         outcome = "" if arguments.no_outcome else outcome_of(status)["outcome"]
-        took = _taken(loaded, place.run, event_id, seconds)
+        took, is_empty = _taken(loaded, place.run, event_id, seconds)
         said = ", ".join(part for part in (outcome, took) if part)
-        complain(
-            f"run {place.run}: {said}; more with: tacho show {place.run}{as_given(arguments)}"
+        more = (
+            f"none of its calls came here: does its client read one of the variables that this shows: {as_started()} run{as_given(arguments)} -- env | grep /run/"
+            if is_empty
+            else f"more with: {as_started()} show {place.run}{as_given(arguments)}"
         )
+        complain(f"run {place.run}: {said}; {more}")
 
 
 def outcome_of(status: int) -> dict[str, str]:
@@ -197,8 +206,10 @@ def outcome_of(status: int) -> dict[str, str]:
     return {"outcome": "failure", "reason": reason}
 
 
-def _taken(loaded: Loaded, run_id: str, event_id: str, seconds: float) -> str:
-    """Say what the store knows of the run, once its last record is there."""
+def _taken(
+    loaded: Loaded, run_id: str, event_id: str, seconds: float
+) -> tuple[str, bool]:
+    """Say what the store knows of the run, once its last record is there; and whether that is no call at all."""
     from proxy.cli import questions
     from proxy.cli.figures import duration
     from proxy.cli.open_store import open_store
@@ -212,11 +223,11 @@ def _taken(loaded: Loaded, run_id: str, event_id: str, seconds: float) -> str:
             ]
     except TachoError as error:
         complain(str(error))
-        found, arrived = [], True
+        return f"command {duration(seconds)}", False
     late = "" if arrived else " so far (its last records are not in the store yet)"
     if not found:
-        return f"command {duration(seconds)}{late}"
-    return summary(found[0], seconds) + late
+        return f"command {duration(seconds)}{late}", arrived
+    return summary(found[0], seconds) + late, arrived and not found[0].source
 
 
 def _wait_for(store: "Store", event_id: str) -> bool:

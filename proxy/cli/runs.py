@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from proxy.cli.options import add_config, add_json, as_given, load_settings
+from proxy.cli.options import add_config, add_json, as_given, as_started, load_settings
 from proxy.cli.output import complain
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         of = f" of the agent {arguments.agent}" if arguments.agent else ""
         of += f" in the session {arguments.session}" if arguments.session else ""
         complain(
-            f"no run{of} in this time; make one with: tacho run{as_given(arguments)} -- python agent.py, or look further back with --since 4w"
+            f"no run{of} in this time; make one with: {as_started()} run{as_given(arguments)} -- python agent.py, or look further back with --since 4w"
         )
     return 0
 

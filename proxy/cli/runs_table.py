@@ -161,7 +161,9 @@ def _work(row: RunRow) -> str:
 
 def summary(row: RunRow, seconds: float) -> str:
     """Say in one line what a run took, as far as that is known; `seconds` is how long its command ran."""
-    said = [_work(row)]
+    said = [_work(row)] if row.source else []
+    if row.refused:
+        said.append(f"{counted(row.refused, 'call')} refused")
     if row.input_tokens is not None:
         said.append(f"{tokens(row.input_tokens)} tokens in, {tokens(row.output_tokens)} out")  # fmt: skip
     if row.usd is not None:

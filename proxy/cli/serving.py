@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from proxy.child import new_event_loop
-from proxy.cli.options import Loaded, load_settings
+from proxy.cli.options import Loaded, as_given, as_started, load_settings
 from proxy.cli.output import say_exactly
 from proxy.config import InForce, Secrets, Settings, read_keys
 from proxy.log import setup
 from proxy.preflight import require_c_parser
 from proxy.supervise.banner import Banner
-from proxy.supervise.plan import Mode, children
-from proxy.supervisor import Order, Supervisor
+from proxy.supervise.plan import Mode, Order, children
+from proxy.supervisor import Supervisor
 
 
 def serve(mode_name: str, arguments: argparse.Namespace) -> int:
@@ -37,6 +37,8 @@ def serve(mode_name: str, arguments: argparse.Namespace) -> int:
         environ=loaded.environ,
         reload=partial(_again, loaded),
         version=version(),
+        command=as_started(),
+        options=as_given(arguments),
     )
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_supervise(order))
@@ -68,5 +70,11 @@ def greet(banner: Banner) -> None:
         say_exactly(banner.text(sys.stdout.isatty()))
 
 
+def tell(line: str) -> None:
+    """Print a line on what happens; on a terminal below the ^C that it shows."""
+    with contextlib.suppress(OSError):  # as above
+        say_exactly(f"\r{line}\n" if sys.stdout.isatty() else f"{line}\n")
+
+
 async def _supervise(order: Order) -> int:
-    return await Supervisor(order, greet).run()
+    return await Supervisor(order, greet, tell).run()

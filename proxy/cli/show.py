@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from proxy.cli.options import add_config, add_json, as_given, load_settings
+from proxy.cli.options import add_config, add_json, as_given, as_started, load_settings
 from proxy.cli.output import complain
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         say_json({"run": chosen, "attempts": rows, "verdicts": verdicts})
     else:
-        _print(chosen, rows, verdicts, as_given(arguments))
+        _print(chosen, rows, verdicts, arguments)
     return 0
 
 
@@ -83,7 +83,10 @@ def _choose(wanted: str, found: "list[RunRow]") -> "RunRow | None":
 
 
 def _print(
-    run: "RunRow", rows: "list[AttemptRow]", verdicts: "list[VerdictRow]", options: str
+    run: "RunRow",
+    rows: "list[AttemptRow]",
+    verdicts: "list[VerdictRow]",
+    arguments: argparse.Namespace,
 ) -> None:
     from proxy.cli.rendering import Terminal
     from proxy.cli.run_header import header
@@ -92,11 +95,13 @@ def _print(
 
     terminal = Terminal()
     terminal.print(header(run, rows))
-    terminal.print(stopped(rows, verdicts, run.root or run.run, options))
+    terminal.print(
+        stopped(rows, verdicts, run.root or run.run, as_started(), as_given(arguments))
+    )
     if rows:
         terminal.print(waterfall(rows, terminal.width, verdicts))
     else:
         complain(
             "no call of this run passed here; does its client read one of the variables that tacho run sets? "
-            "see them with: tacho run -- env"
+            f"see them with: {as_started()} run{as_given(arguments)} -- env"
         )

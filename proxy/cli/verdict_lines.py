@@ -98,7 +98,11 @@ def mode_of(policy: str) -> str:
 
 
 def stopped(
-    rows: Sequence[AttemptRow], verdicts: Sequence[VerdictRow], root: str, options: str
+    rows: Sequence[AttemptRow],
+    verdicts: Sequence[VerdictRow],
+    root: str,
+    command: str = "tacho",
+    options: str = "",
 ) -> Iterator[Text]:
     """Say what stopped a run, where, what it had taken by then and what to do; or what would have, had it been enforced."""
     for action in (BLOCK, WOULD_BLOCK):
@@ -111,7 +115,10 @@ def stopped(
         steps = len({row.step_id for row in before if _is_work(row)})
         if action == BLOCK:
             yield from _is_stopped(rows, verdict, before, after, steps)
-            yield Text(_advice(verdict, root, options), style="red")
+            yield Text(
+                _advice(verdict, f"{command} allow {printable(root)}{options}"),
+                style="red",
+            )
         else:
             yield from _would_be(verdict, [at, *after], before, steps)
         return
@@ -138,13 +145,13 @@ def _would_be(
     yield Text(f"{said} · until then {_taken(before)}, since then {_taken(since)} · it only observes; to enforce: {mode_of(verdict.policy)}", style="yellow")  # fmt: skip
 
 
-def _advice(verdict: VerdictRow, root: str, options: str) -> str:
+def _advice(verdict: VerdictRow, allow: str) -> str:
     if verdict.reason == "in_flight":
         return (
             "calls under way might have used up what was left: sent again, it may pass"
         )
     if verdict.scope in _IN_RUNS or (not verdict.scope and verdict.policy not in _GATES):  # fmt: skip
-        return f"to let it go on: tacho allow {printable(root)}{options}"
+        return f"to let it go on: {allow}"
     if verdict.policy in _GATES:
         return "the upstream is why: calls pass again when it does, see the step below"
     return "what to do stands at the step below"

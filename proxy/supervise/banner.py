@@ -1,6 +1,6 @@
-"""What `tacho up` says once it serves.
+"""What `tacho up` says once it serves, and when it is stopped.
 
-What lives here: the text, pure. What does not: where it is printed (`supervisor.py`). No secret is ever part of it.
+What lives here: the text, also of the stop, pure. What does not: where it is printed (`supervisor.py`). No secret is ever part of it.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,10 @@ class Banner:
     admin_url: str = ""
     store_url: str = ""
     admin_token_needed: bool = False
+    command: str = "tacho"
+    """How this command line is started."""
+    options: str = ""
+    """What leads other commands to the same data."""
 
     def text(self, terminal: bool) -> str:
         """Give the lines; with colours only for a terminal."""
@@ -94,5 +98,18 @@ class Banner:
 
     def _next(self) -> str:
         if self.proxy_url and self.store_url:
-            return 'make a call, then: tacho sql "SELECT model_served, cost_usd FROM steps ORDER BY ts DESC LIMIT 5"'
-        return "tacho status"
+            return f"make a call, then: {self.command} runs{self.options}"
+        return f"{self.command} status{self.options}"
+
+
+def stopping(calls: int, seconds: float) -> str:
+    """Say what a stop waits for."""
+    if not calls:
+        return "  stopping: no call is under way"
+    who, them = (
+        ("1 call has", "it") if calls == 1 else (f"{calls:,} calls have", "them")
+    )
+    return f"  stopping: {who} up to {seconds:g} s to end; Ctrl-C once more ends {them} now"
+
+
+STOPPED = "  stopped"

@@ -1,12 +1,14 @@
 """Which processes make up `tacho up`, `tacho proxy` and `tacho export`.
 
-What lives here: `Mode` and `children`, the list of what is run. What does not: running it (`children.py`, `supervisor.py`).
+What lives here: `Mode`, `Order`, and `children`, the list of what is run. What does not: running it (`children.py`, `supervisor.py`).
 """
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.config import Settings, worker_names
+from proxy.config import InForce, Settings, worker_names
 from proxy.supervise.spec import PATIENT, ChildSpec
 
 LAST_SECONDS = 2.0
@@ -29,6 +31,27 @@ class Mode(StrEnum):
     def socket_name(self) -> str:
         """Name the control socket: the two halves may share a data directory."""
         return "tacho-export" if self is Mode.EXPORT else "tacho"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a supervisor is asked to run."""
+
+    mode: Mode
+    settings: Settings
+    children: Callable[[int | None], Sequence[ChildSpec]]
+    """Gives the children for the data port's file descriptor, the vital ones first."""
+    in_force: InForce
+    """Where these read their settings."""
+    environ: Mapping[str, str]
+    """The children's environment."""
+    reload: Callable[[], Settings]
+    """Reads the settings again; raises `SettingsError`."""
+    version: str = ""
+    command: str = "tacho"
+    """How the command line is started, as advice says it."""
+    options: str = ""
+    """What leads other commands to the same data."""
 
 
 def children(

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from proxy.child import new_event_loop
 from proxy.cli.options import load_settings
-from proxy.cli.serving import greet
+from proxy.cli.serving import greet, tell
 from proxy.config import InForce
 from proxy.errors import SettingsError, StartError
 from proxy.log import setup
-from proxy.supervise.plan import Mode
+from proxy.supervise.plan import Mode, Order
 from proxy.supervise.plan import children as real_children
 from proxy.supervise.spec import ChildSpec, Watch
-from proxy.supervisor import Order, Supervisor
+from proxy.supervisor import Supervisor
 
 FAKE_CHILD = Path(__file__).with_name("fake_child.py")
 
@@ -51,7 +51,7 @@ def main() -> int:
     )
 
     async def supervise() -> int:
-        return await Supervisor(order, greet).run()
+        return await Supervisor(order, greet, tell).run()
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(supervise())

@@ -201,6 +201,16 @@ def test_D10_a_second_sigterm_ends_it_at_once(start: Start):
     assert "w0 cut short" in notes(product.data_dir)
 
 
+def test_a_stop_says_what_it_waits_for_and_when_it_is_over(start: Start):
+    product = start("up", "w0=--busy-seconds 0.5")
+    product.running("w0", "store", "exporter")
+    product.process.terminate()
+    assert product.ended() == 0
+    stopping, stopped = product.stdout.read_text().splitlines()[-2:]
+    assert re.fullmatch(r"  stopping: \d+ calls have up to 30 s to end; Ctrl-C .+", stopping)  # fmt: skip
+    assert stopped == "  stopped"
+
+
 def test_D10_a_worker_that_does_not_drain_is_killed_after_its_time(start: Start):
     product = start("proxy", "w0=--stubborn", TACHO_DRAIN_SECONDS="0.1")
     product.running("w0")

@@ -1,10 +1,12 @@
 """Flags win over the environment, which wins over the file; children get the same."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import pytest
 
+from proxy.cli import options
 from proxy.cli.options import Loaded, add_json, add_serving, as_given, load_settings
 from proxy.errors import SettingsError
 
@@ -77,3 +79,19 @@ def test_only_who_runs_workers_must_know_how_they_share(tmp_path: Path):
     file.write_text("workers: 2\n")
     with pytest.raises(SettingsError, match="workers: is 2, but state is memory"):
         found.again()
+
+
+STARTED = {
+    "as a program on the path": ("/usr/bin/tacho", "/usr/bin/tacho", "tacho"),
+    "by a path": (".venv/bin/tacho", None, ".venv/bin/tacho"),
+    "by another path than that of the program": ("/opt/a b/tacho", "/usr/bin/tacho", "'/opt/a b/tacho'"),
+    "as a module": ("/src/proxy/__main__.py", None, f"{sys.executable} -m proxy"),
+    "within something else": ("/usr/bin/pytest", None, "tacho"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "on_path", "words"), STARTED.values(), ids=STARTED)
+def test_advice_begins_as_the_command_was_typed(typed, on_path, words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [typed])
+    monkeypatch.setattr(options, "which", lambda _: on_path)
+    assert options.as_started() == words

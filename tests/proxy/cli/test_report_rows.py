@@ -44,7 +44,7 @@ def test_everything_is_asked_for_the_same_time_and_agent():
     assert found.together is not None
     assert [each.is_open for each in found.breakers] == [False, True]
     assert found.breakers[0].ended == datetime(2026, 11, 22, 17, 10, 24, 500_000, tzinfo=UTC)  # fmt: skip
-    assert not (found.refused or found.warnings or found.gates)
+    assert (len(found.refused), len(found.warnings), len(found.gates)) == (0, 0, 0)
 
 
 def test_where_nothing_would_have_been_stopped_there_is_no_sum():

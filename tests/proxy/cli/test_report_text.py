@@ -22,7 +22,7 @@ WIDTHS = (80, 120, 200)
 
 
 def drawn(report: Report, width: int = 120, options: str = "") -> list[str]:
-    return [line.plain for line in report_lines(report, width, NOW, options)]
+    return [line.plain for line in report_lines(report, width, NOW, "tacho", options)]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -33,7 +33,7 @@ def test_the_picture_is_the_one_that_was_looked_at(width: int):
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_no_table_is_wider_than_the_terminal(width: int):
-    lines = report_lines(full_report(), width, NOW, "")
+    lines = report_lines(full_report(), width, NOW, "tacho", "")
     assert max(cell_len(line.plain) for line in lines if line.no_wrap) <= width
 
 

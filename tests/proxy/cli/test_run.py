@@ -190,7 +190,22 @@ def test_a_run_that_the_store_does_not_know_has_its_time(
 ):
     server.answers = {RUNS: (200, as_line(run_row("R12")))}
     assert main(["run", "--name", "R1", "--no-outcome", *python("pass")]) == 0
-    assert "steps" not in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "steps" not in said
+    assert "none of its calls came here" in said
+
+
+def test_a_command_that_made_no_call_is_told_why_that_may_be(
+    server: FakeStore, capfd: pytest.CaptureFixture[str]
+):
+    nothing = run_row("R1", source="", steps=0, attempts=0, input_tokens=None, usd=None)  # fmt: skip
+    server.answers = {RUNS: (200, as_line(nothing))}
+    words = ["run", "--name", "R1", "--no-outcome", "--data-dir", ".tacho"]
+    assert main([*words, *python("pass")]) == 0
+    said = capfd.readouterr().err
+    assert "none of its calls came here" in said
+    assert "tacho run --data-dir .tacho -- env | grep /run/" in said
+    assert "0 steps" not in said
 
 
 def test_it_does_not_start_what_nobody_meters(

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from proxy.cli.questions import RunRow
@@ -83,8 +84,10 @@ def test_the_summary_is_one_line():
         "3 steps + 1 retry, 12.3k tokens in, 940 out, $0.42, command 38.2 s"
     )
     assert summary(run_row(steps=1, attempts=1), 1).startswith("1 step, ")
-    nothing = run_row(steps=0, attempts=0, input_tokens=None, output_tokens=None, usd=None)  # fmt: skip
-    assert summary(nothing, 0.138) == "0 steps, command 138 ms"
+    refused = run_row(steps=0, attempts=0, input_tokens=None, output_tokens=None, usd=None, refused=2)  # fmt: skip
+    assert summary(refused, 1) == "0 steps, 2 calls refused, command 1.0 s"
+    nothing = replace(refused, source="", refused=0)
+    assert summary(nothing, 0.138) == "command 138 ms"
 
 
 def test_what_was_refused_is_told_where_anything_was():

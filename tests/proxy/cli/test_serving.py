@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.serving import greet, version
+from proxy.cli.serving import greet, tell, version
 from proxy.supervise.banner import Banner
 from tests.helpers.processes import environ
 
@@ -53,3 +53,15 @@ def test_the_banner_is_plain_where_nobody_looks(capsys: pytest.CaptureFixture[st
     text = capsys.readouterr().out
     assert "tachograph 1.2 is running" in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(("terminal", "said"), [(True, "\r  stopped\n"), (False, "  stopped\n")])  # fmt: skip
+def test_what_is_told_stands_on_a_line_of_its_own_below_the_sign_of_ctrl_c(
+    terminal: bool,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    tell("  stopped")
+    assert capsys.readouterr().out == said

@@ -33,7 +33,7 @@ def test_the_picture_is_the_one_that_was_looked_at(width: int):
     run = run_row(outcome="capped", outcome_source="inferred", steps=3, attempts=3, refused=4, would_refuse=1)  # fmt: skip
     drawn = [
         *header(run, rows),
-        *stopped(rows, told, "R1", " --config t.yaml"),
+        *stopped(rows, told, "R1", options=" --config t.yaml"),
         *waterfall(rows, width, told),
     ]
     expected = (PICTURES / f"verdicts-{width}.txt").read_text("utf-8")
@@ -42,19 +42,19 @@ def test_the_picture_is_the_one_that_was_looked_at(width: int):
 
 
 def test_without_verdicts_nothing_is_said():
-    assert list(stopped([attempt_row("s1", 0, 1)], [], "R1", "")) == []
+    assert list(stopped([attempt_row("s1", 0, 1)], [], "R1")) == []
 
 
 def test_a_refusal_of_whose_kind_too_many_were_told_says_what_its_row_does():
     row = refused_row("s1", 0)
     shown = text_of([*waterfall([row], 80)])
     assert "    ✗ refused by caps: step limit (HTTP 400)" in shown
-    assert "to let it go on: tacho allow R1" in text_of([*stopped([row], [], "R1", "")])
+    assert "to let it go on: tacho allow R1" in text_of([*stopped([row], [], "R1")])
 
 
 def test_a_run_that_went_on_was_refused_for_a_while():
     refused, later = refused_row("r", 1.0), attempt_row("s", 2.0, 1, step_seq=1)
-    (said, _) = text_of([*stopped([refused, later], [], "R1", "")])
+    (said, _) = text_of([*stopped([refused, later], [], "R1")])
     assert said == "refused for a while by caps at step 1: step limit · until then 0 steps · 1 call refused, then 1 more step"  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def test_what_would_have_stopped_a_run_says_what_it_took_since():
         attempt_row("s3", 4, 1, usd=Decimal("0.25"), usage_source="estimated"),
     ]
     told = [verdict_on(rows[1], value=Decimal("10.250000"), threshold=Decimal(10))]
-    (said,) = text_of([*stopped(rows, told, "R1", "")])
+    (said,) = text_of([*stopped(rows, told, "R1")])
     assert said == (
         "budgets:team would have stopped it at step 2: budget spent, 10.25 of 10 · until then 1 step, $0.25, "
         "since then 2 steps, ~$0.75 · it only observes; to enforce: policies.budgets[team].mode"
@@ -74,7 +74,7 @@ def test_what_would_have_stopped_a_run_says_what_it_took_since():
 
 
 ADVICE = {
-    "in a run": ({}, {}, "to let it go on: tacho allow R1 --data-dir d"),
+    "in a run": ({}, {}, "to let it go on: bin/tacho allow R1 --data-dir d"),
     "in flight": ({"verdict_reason": "in_flight"}, {}, "sent again, it may pass"),
     "gate": ({"verdict_policy": "breaker"}, {"scope": "route"}, "the upstream is why"),
     "budget": ({"verdict_policy": "budgets:a"}, {"scope": "tenant"}, "at the step below"),
@@ -84,7 +84,7 @@ ADVICE = {
 @pytest.mark.parametrize(("row", "event", "said"), ADVICE.values(), ids=ADVICE)
 def test_what_can_be_done_depends_on_whose_limit_it_was(row, event, said):
     refused = refused_row("s1", 0, **row)
-    (_, advice) = text_of([*stopped([refused], [verdict_on(refused, **event)], "R1", " --data-dir d")])  # fmt: skip
+    (_, advice) = text_of([*stopped([refused], [verdict_on(refused, **event)], "R1", "bin/tacho", " --data-dir d")])  # fmt: skip
     assert said in advice
 
 

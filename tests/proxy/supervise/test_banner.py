@@ -1,6 +1,8 @@
 """The start banner says what to do next."""
 
-from proxy.supervise.banner import Banner
+import pytest
+
+from proxy.supervise.banner import Banner, stopping
 
 WHOLE = Banner(
     version="1.2",
@@ -24,7 +26,7 @@ def test_it_gives_base_urls_addresses_and_the_next_step():
         "metrics  http://127.0.0.1:4142/metrics (token required)",
         "store    http://127.0.0.1:4143 (ClickHouse over HTTP; token in /var/lib/tacho/read_token)",
         "data     /var/lib/tacho",
-        'next     make a call, then: tacho sql "SELECT model_served, cost_usd FROM steps ORDER BY ts DESC LIMIT 5"',
+        "next     make a call, then: tacho runs",
         "stop     Ctrl-C",
     ]
 
@@ -50,3 +52,20 @@ def test_the_exporter_half_has_no_base_urls():
     )
     assert "BASE_URL" not in text
     assert "next     tacho status" in text
+
+
+def test_advice_is_what_leads_to_the_same_data():
+    banner = Banner("1", "/d", "http://h", store_url="http://s", command=".venv/bin/tacho", options=" --config t.yaml")  # fmt: skip
+    assert "make a call, then: .venv/bin/tacho runs --config t.yaml\n" in banner.text(terminal=False)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        (0, "  stopping: no call is under way"),
+        (1, "  stopping: 1 call has up to 30 s to end; Ctrl-C once more ends it now"),
+        (1200, "  stopping: 1,200 calls have up to 30 s to end; Ctrl-C once more ends them now"),
+    ],
+)  # fmt: skip
+def test_a_stop_says_what_it_waits_for(calls: int, said: str):
+    assert stopping(calls, 30.0) == said
