@@ -106,6 +106,29 @@ async def test_a_run_in_a_loop_goes_on_for_as_long_again(
         assert await refused_at(4) == 7
 
 
+async def test_a_session_at_its_cap_goes_on_though_its_new_runs_never_began(
+    origin: RawOrigin, data_dir: Path
+):
+    origin.handler = always(answer())
+    settings = governed(data_dir, origin, caps={"mode": "enforce", "session": {"steps": 2}})  # fmt: skip
+    session = (b"x-tacho-session", b"s1")
+    async with running(settings) as proxy:
+
+        async def at(run: str) -> Message:
+            body = ask(run, 1).partition(b"\r\n\r\n")[2]
+            path = f"/run/{run}/openai/v1/chat/completions".encode()
+            return await proxy.call(request(path, JSON, session, method=b"POST", body=body))  # fmt: skip
+
+        assert statuses([await at("r1") for _ in range(3)]) == {200: 2, 400: 1}
+        refused = await at("r2")  # it has not begun
+        assert b"`tacho allow s1 --session`" in refused.body
+        assert (await allowed(proxy, run="r2"))[0] == 404
+        assert (await allowed(proxy, run="r1"))[0] == 200  # that is not its session
+        assert (await at("r1")).status == 400
+        assert (await allowed(proxy, run="s1", session=True))[0] == 200
+        assert statuses([await at("r2") for _ in range(3)]) == {200: 2, 400: 1}
+
+
 async def test_an_allowance_outlives_kill_9_and_so_does_what_was_used_of_it(
     origin: RawOrigin, data_dir: Path
 ):

@@ -178,8 +178,9 @@ class Away:
     is_shared = True
     trouble = "redis at here is not connected"
 
-    def __init__(self, found: Sequence[Run] | None = None, *, breaks: bool = False) -> None:  # fmt: skip
+    def __init__(self, found: Sequence[Run] | None = None, *, breaks: bool = False, is_taken: bool = False) -> None:  # fmt: skip
         self._found = found
+        self._is_taken = is_taken
         self._breaks = breaks
         self.told: list[Change] = []
 
@@ -192,7 +193,7 @@ class Away:
         self.told += changes
 
     async def drained(self, _: float) -> bool:
-        return False
+        return self._is_taken
 
 
 @pytest.mark.parametrize("found", [None, RUNS[:1]])
@@ -215,3 +216,12 @@ async def test_a_disk_that_takes_nothing_is_said(desk: Desk):
     status, said = await desk.ask("alone")
     assert (status, said["recorded"]) == (200, False)
     assert allowed(desk) == {owner_of("t", "alone")}
+
+
+async def test_what_others_keep_is_not_written_down(spool: SpoolWriter, tmp_path: Path):
+    desk = Desk(Away(RUNS[:1], is_taken=True), spool)
+    assert (await desk.ask("root"))[0] == 200
+    assert len(desk.state.told) == 1
+    _, events = await asyncio.to_thread(read_spool, tmp_path)
+    assert [each.policy for each in events] == ["allow"]
+    assert memos(tmp_path) == []

@@ -10,6 +10,7 @@ from proxy.govern.governor import Governor
 from proxy.govern.tab import Tab
 from proxy.judge.bench import Bench
 from proxy.judge.budgets import BudgetSettings
+from proxy.judge.caps import BackstopSettings
 from proxy.judge.claims import Phase
 from proxy.judge.gate_settings import BreakerSettings
 from proxy.judge.gates import Gates
@@ -260,6 +261,25 @@ def test_a_fault_after_a_call_costs_only_what_it_would_have_changed(monkeypatch)
     assert over(tab, closed()) == ()
     assert scene.heard.faults == {"judge": 2}
     assert not tab.is_refused
+
+
+def test_a_model_is_told_of_a_warning_until_a_request_went_out_with_it():
+    backstop = BackstopSettings("enforce", steps=5)
+    scene = Scene(replace(QUIET, notes=True, backstop=backstop))
+    opens = [make_open(f"a{number}") for number in range(1, 6)]
+    tabs = []
+    for each in opens:
+        tab = scene.tab()
+        drive(scene.governor.ask(tab, replace(each, root_run_id="run-1")))  # fmt: skip
+        tabs.append(tab)
+    told = [tab.note(opened) for tab, opened in zip(tabs, opens, strict=True)]
+    assert told[:3] == [""] * 3
+    assert told[3:] == ["[tachograph: this run has used 80 % of its steps (4 of 5)]", "[tachograph: this run has used 100 % of its steps (5 of 5)]"]  # fmt: skip
+    tabs[0].noted(opens[0])  # it has nothing to say
+    tabs[3].noted(opens[3])
+    assert tabs[3].note(opens[3])  # the same step again
+    assert tabs[4].note(opens[4]) == ""
+    assert scene.heard.faults == {}
 
 
 def test_what_calls_cost_is_learned_from_whole_answers_that_were_counted():

@@ -11,6 +11,7 @@ import pytest
 from proxy.identify.facts import Run
 from proxy.judge.claims import (
     NONE,
+    Allow,
     Answer,
     BreakerRule,
     Claim,
@@ -22,6 +23,8 @@ from proxy.judge.claims import (
     Signal,
     Take,
     Turned,
+    again,
+    owner_of,
 )
 from proxy.state import redis_claims
 from proxy.state.circuit import Circuit, Pauses
@@ -217,6 +220,22 @@ async def test_an_answer_that_is_lost_with_its_connection_leaves_nothing():
         await drained(state)
         assert used(redis, state) == (0, 3)
         assert state.kept.unjudged == 1
+
+
+async def test_what_is_held_under_an_allowance_is_still_held_on_the_next_connection():
+    redis, run = Redis(), owner_of("t", "r")
+    owners = ("", run, run, "")
+    mine, lost = (Take(1, Scope.ROOT, amount, NONE, NONE, Mode.ENFORCE, True, HOUR_US) for amount in (3, 5))  # fmt: skip
+    async with joined(redis) as state:
+        state.tell([Allow(run, 9)], NOW_US)
+        assert await state.claim([mine], owners, NOW_US)
+        assert state.claims.held == {(1, again(run, 9)): 3}
+        task = await begun(redis, state.claim([lost], owners, NOW_US))
+        redis.breaks()
+        assert await task is None
+        await drained(state)
+        name = state.claims.prefix + b"t:" + (1).to_bytes(8, "big") + state.claims.writer.owner(again(run, 9))  # fmt: skip
+        assert redis.client.hget(name, "w") == b"3"
 
 
 @pytest.mark.parametrize("was_taken", [True, False])

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.strategies import integers
 
-from proxy.judge.claims import NONE, Mode, Scope, Settle, Take, owner_of
+from proxy.judge.claims import (  # fmt: skip
+    NONE,
+    Allow,
+    Mode,
+    Scope,
+    Settle,
+    Take,
+    again,
+    owner_of,
+)
 from proxy.state.redis_state import RedisState
 from tests.helpers.keepers import RedisKeeper, keeper_of
 from tests.helpers.redis import fake_redis, joined, leases_run_out, names, used
@@ -81,6 +90,22 @@ async def test_what_a_dead_worker_held_is_settled_at_what_it_reserved(server):
         assert await used(alive, 2, OWNERS[2]) == (5, 0)
         assert await die(dead, alive) == 0
         assert await used(alive, 1) == (7, 2)
+
+
+async def test_what_a_dead_worker_held_under_an_allowance_is_settled_there(server):
+    async with workers(server) as (dead, alive):
+        await claim(dead, reserve(5, key=2, scope=Scope.ROOT))
+        alive.tell([Allow(OWNERS[2], 2**64 - 1)], 1)
+        assert await alive.drained(5)
+        await claim(dead, reserve(6, key=2, scope=Scope.ROOT))
+        later = again(OWNERS[2], 2**64 - 1)
+        assert await used(alive, 2, OWNERS[2]) == (0, 5)
+        assert await used(alive, 2, later) == (0, 6)
+        await beat(dead)
+        await beat(alive)
+        assert await die(dead, alive) == 2
+        assert await used(alive, 2, OWNERS[2]) == (5, 0)
+        assert await used(alive, 2, later) == (6, 0)
 
 
 async def test_who_was_cut_off_for_a_while_loses_nothing(server):
