@@ -214,7 +214,7 @@ class Memory:
         """Count calls that died with their worker as the enricher's rows will show them."""
         self._forsake_strays()
         for attempt_id, (opened, closed) in self._pending.items():
-            if closed is None:
+            if _may_come_again(closed):
                 self.orphans.append(opened)
             outcome = closed.outcome if closed is not None else Outcome.PROXY_CRASHED
             error_type = closed.error_type if closed is not None else ErrorType.NONE
@@ -230,11 +230,7 @@ class Memory:
         runs = self._runs
         if runs is None:
             return
-        steps = {
-            opened.step_id
-            for opened, closed in self._pending.values()
-            if closed is None
-        }
+        steps = {opened.step_id for opened, closed in self._pending.values() if _may_come_again(closed)}  # fmt: skip
         for where, calls in runs.strays.all() if steps else ():
             for asked in calls.asked:
                 if asked.step_id in steps and asked.state == "open":
@@ -295,3 +291,8 @@ def _names(dead: Predecessor) -> tuple[str, ...]:
     """Give an incarnation's name and those of the ones that it had absorbed."""
     absorbed = dead.checkpoint.absorbed if dead.checkpoint is not None else ()
     return (dead.incarnation.name, *absorbed)
+
+
+def _may_come_again(closed: Close | None) -> bool:
+    """Tell whether an agent may try again what died with its worker: unanswered, or while a failure waited for another attempt of ours."""
+    return closed is None or closed.outcome is not Outcome.COMPLETED

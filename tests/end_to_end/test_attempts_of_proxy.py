@@ -139,3 +139,24 @@ async def test_a_crash_between_two_attempts_leaves_what_was_known_of_each(
     third = read_spool(data_dir)[0][-1]
     assert (third.open.attempt, third.open.step_id) == (2, first.open.step_id)
     assert third.open.retry_layer == "sdk"
+
+
+async def test_a_crash_while_the_proxy_waits_lets_the_agent_try_the_same_step_again(
+    origin: RawOrigin, data_dir: Path
+):
+    origin.handler = always(response(b"{}", JSON, (b"retry-after", b"9"), status=b"503 Busy"))  # fmt: skip
+    settings = of_route(data_dir, origin)
+    async with process(settings) as proxy:
+        dying = asyncio.create_task(proxy.call(ask()))
+        await until(lambda: any(each.closes for each in read_spool(data_dir)[0]), "the first attempt is closed")  # fmt: skip
+        os.kill(proxy.pid, signal.SIGKILL)
+        await asyncio.gather(dying, return_exceptions=True)
+    (first,) = read_spool(data_dir)[0]
+    assert (first.close.outcome, first.ends) == ("upstream_error", [])
+    origin.handler = always(answered())
+    async with process(settings) as proxy:
+        # No word of the client: it is known as what failed.
+        assert (await proxy.call(ask())).status == 200
+    second = read_spool(data_dir)[0][-1]
+    assert (second.open.step_id, second.open.attempt) == (first.open.step_id, 1)
+    assert second.open.retry_layer == "app"

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.config import RouteSettings, Settings
+from proxy.config import AwsSigning, RouteSettings, Settings
 from proxy.config.structs import FallbackSettings
 from proxy.fallbacks import renamed
 from proxy.judge.settings import PolicySettings
@@ -228,3 +228,27 @@ async def test_a_stream_that_has_begun_is_never_replaced(
 )  # fmt: skip
 def test_only_the_models_name_is_changed(body, becomes):
     assert renamed(body, "b") == becomes
+
+
+async def test_another_region_is_signed_for_with_its_own_key(
+    origin: RawOrigin, other: RawOrigin, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("B_ID", "AKIATHEPROXYSOWNKEY0")
+    monkeypatch.setenv("B_SECRET", "the/proxys+own+secret")
+    aws = AwsSigning(region="eu-west-1", access_key_id_env="B_ID", secret_access_key_env="B_SECRET")  # fmt: skip
+    routes = {
+        "bed": RouteSettings(url=dead(), provider="bedrock", fallback=(FallbackSettings("eu"),)),
+        "eu": RouteSettings(url=other.url, provider="bedrock", sign="aws", aws=aws),
+    }  # fmt: skip
+    settings = settings_for(data_dir, origin, routes=routes)
+    small = msgspec.structs.replace(settings.limits, request_buffer_bytes=4096)
+    async with running(msgspec.structs.replace(settings, limits=small)) as proxy:
+        path, said = b"/bed/model/m/converse", b'{"messages":[]}'
+        assert (await proxy.call(request(path, JSON, SECRET, method=b"POST", body=said))).status == 200  # fmt: skip
+        large = said + b" " * 400_000
+        assert (await proxy.call(request(path, JSON, SECRET, method=b"POST", body=large))).status == 502  # fmt: skip
+        rows = await proxy.ended(3)
+    (sent,) = other.requests
+    assert b"Credential=AKIATHEPROXYSOWNKEY0/" in (sent.get(b"authorization") or b"")
+    assert b"agents-own-key" not in other.raw
+    assert rows[1].close.altered == ("path_prefix", "credential", "resigned")

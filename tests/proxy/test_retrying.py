@@ -15,6 +15,7 @@ from proxy.judge.settings import PolicySettings
 from tests.helpers.counted import counted
 from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import Proxy, assert_is_our_error, running, settings_for
+from tests.helpers.redis import fake_redis
 from tests.helpers.wire import request, response
 from tests.proxy.test_attempting import JSON, answered, ask, in_turn, place
 from tests.proxy.test_fallbacks import dead
@@ -232,3 +233,26 @@ async def test_no_route_tries_again_unless_it_is_told_to(
         (row,) = await proxy.ended(1)
     assert (row.open.attempt, len(origin.requests)) == (0, 1)
     assert json.loads(origin.requests[0].body)
+
+
+@pytest.mark.blocking_allowed  # the server of the test
+async def test_another_worker_counts_on_from_the_last_attempt(
+    origin: RawOrigin, data_dir: Path
+):
+    origin.handler = always(failed(503))
+    with fake_redis() as url:
+        settings = [
+            msgspec.structs.replace(retrying(data_dir / name, origin), state=url, secret="one-for-all-replicas", state_wait_ms=10_000)
+            for name in "ab"
+        ]  # fmt: skip
+        async with running(settings[0]) as one, running(settings[1]) as two:
+            waits_of(one)
+            assert (await one.call(ask())).status == 503  # fmt: skip
+            first = await one.ended(3)
+            origin.handler = always(answered())
+            again = ask((b"x-stainless-retry-count", b"1"))
+            assert (await two.call(again)).status == 200
+            (second,) = await two.ended(1)
+    assert [each.open.attempt for each in first] == [0, 1, 2]
+    assert (second.open.attempt, second.open.retry_layer) == (3, "sdk")
+    assert second.open.step_id == first[0].open.step_id
