@@ -147,8 +147,8 @@ def _governor(given: dict[str, Any] | None, seed: int, settler: Settler, state: 
         return None
     settings = msgspec.convert(given, PolicySettings)
     outside = Outside(
-        SteadyClock().now_us, lambda: 1, settler.quote, _fail, _nothing, lambda: "e", _nothing, _nothing, _nothing, settler.refuses_unpriced,
-        _nothing,
+        SteadyClock().now_us, lambda: 1, settler.quote, _fail, _nothing, lambda: "e", _nothing, _nothing, _nothing, _nothing,
+        settler.refuses_unpriced, _nothing,
     )  # fmt: skip
     terms = Terms(partial(key, seed), 10**15, 10**15)
     return Governor(settings, terms, seed, state, outside)

@@ -113,12 +113,12 @@ class Housekeeping:
         house.book.show(house.runs.runs())
         busy = {(opened.tenant, opened.run_id) for opened, _ in house.under_way()}
         for tenant, run_id in busy:  # a run with a call under way is not idle
-            house.runs.note(tenant, run_id, (), now_us)
+            house.runs.note(tenant, run_id, (), house.runs.time(now_us))
 
     async def end_runs(self) -> None:
         """Write down which runs have ended."""
         house, now_us = self._house, time.time_ns() // 1000
-        await house.runs.expired(now_us)
+        await house.runs.expired(house.runs.time(now_us))
         busy = {(opened.tenant, opened.run_id) for opened, _ in house.under_way()}
         for event in house.book.events(now_us, busy):
             house.meters.event(event)

@@ -75,6 +75,7 @@ class Recognizer:
     async def recognise(self, call: Incoming, now_us: int) -> Recognised:
         """Find the call's run and remember the call; what is no step is found only."""
         seed, hints, conversation = self._seed, call.hints, call.conversation
+        now_us = self._state.time(now_us)
         pieces = echo.pieces(conversation.text, seed)
         cuts = growth.cuts(conversation.text, seed)
         look = lookup(seed, hints, conversation, pieces, cuts)
@@ -185,7 +186,7 @@ class Recognizer:
         """Say what the headers of a call say that is no step and shows no conversation, and which attempt it is. May raise, as above."""
         look = lookup(self._seed, call.hints, NO_CONVERSATION)
         found = await self._state.look(look.strays) or {}
-        return self._followed(call, look, found, self.by_headers(call.hints), now_us)
+        return self._followed(call, look, found, self.by_headers(call.hints), self._state.time(now_us))  # fmt: skip
 
     def _followed(
         self,

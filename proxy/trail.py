@@ -68,6 +68,7 @@ class Trail:
             return ()
         self._said = state
         tenant, run_id = self._run.tenant, self._run.run_id
+        now_us = self._state.time(now_us)
         answer = changes.Answer()
         if run_id:
             answer = changes.Answer(self._item(reading), reading.response_id, self._echoes(reading, state))  # fmt: skip

@@ -23,7 +23,7 @@ from proxy.govern.governor import Governor, Outside
 from proxy.http.base_url import parse_base_url
 from proxy.http.sigv4 import Credentials, Signer
 from proxy.identify.hashing import key
-from proxy.judge.claims import Turned
+from proxy.judge.claims import Phase, Turned
 from proxy.judge.lines import Terms
 from proxy.meter.dialects import DIALECTS
 from proxy.model import Client, Kind
@@ -111,15 +111,16 @@ def run_state(
     seed: int,
     book: RunBook,
     turned: Callable[[Turned], None] = lambda turned: None,
+    met: Callable[[int, Phase], None] = lambda key, phase: None,
 ) -> State:
-    """Give who remembers runs, and have it tell `book` of each that ends and `turned` of breakers; `seed` keys the names under which others keep it."""
+    """Give who remembers runs, and have it tell `book` of each that ends, `turned` and `met` of breakers; `seed` keys the names under which others keep it."""
     most, idle_us = settings.runs.max_live, round(settings.runs.idle_seconds * 1e6)
     if settings.state == MEMORY:
         return MemoryState(
             most, idle_us, book.ended, settings.limits.max_accounts, turned
         )
     # Its client takes a tenth of a second to import, and most installations have none.
-    from proxy.state.redis_line import Patience
+    from proxy.state.redis_asked import Patience
     from proxy.state.redis_place import place_of
     from proxy.state.redis_state import redis_state
 
@@ -129,7 +130,7 @@ def run_state(
         raise SettingsError(f"state: it must be memory, or {error}") from error
     patience = Patience(wait_seconds=settings.state_wait_ms / 1000)
     shared = redis_state(
-        seed, place, most, idle_us, book.ended, patience, turned=turned
+        seed, place, most, idle_us, book.ended, patience, turned=turned, met=met
     )
     book.purse = shared
     return shared

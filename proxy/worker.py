@@ -98,7 +98,10 @@ class Worker:
         clock = SteadyClock().now_us
         self._counting = Counting(self._meters, self._book, clock)
         self._installation = installed(settings, self._secrets)
-        self._runs = run_state(settings, self._installation.seed, self._book, lambda turned: self._governor.turned(turned))  # fmt: skip
+        self._runs = run_state(
+            settings, self._installation.seed, self._book, lambda turned: self._governor.turned(turned),
+            lambda key, phase: self._governor.met(key, phase),
+        )  # fmt: skip
         self._governor = self._make_governor(clock)
         self._prompts = Prompts()
         own = self._runs if isinstance(self._runs, MemoryState) else None
@@ -128,10 +131,11 @@ class Worker:
         return self._new_id(time.time_ns())
 
     def _make_governor(self, clock: Callable[[], int]) -> Governor:
-        counting = self._counting
+        counting, runs = self._counting, self._runs
         outside = Outside(
-            clock, partial(self._random.getrandbits, 16), self._settler.quote, counting.fault, self._note,
-            self._new_event_id, counting.verdict, counting.unsaid, counting.breaker, self._settler.refuses_unpriced, counting.spent,
+            lambda: runs.now_us(clock()), partial(self._random.getrandbits, 16), self._settler.quote,
+            counting.fault, self._note, self._new_event_id, counting.verdict, counting.unsaid, counting.breaker,
+            self._meters.note_breaker, self._settler.refuses_unpriced, counting.spent,
         )  # fmt: skip
         return governor_of(self.settings, self._installation.seed, self._runs, outside)
 

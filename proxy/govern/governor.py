@@ -46,7 +46,9 @@ class Outside:
     unsaid: Callable[[], None]
     """Counts a verdict that gets no event, since there were too many."""
     breaker: Callable[[str, str, Phase], None]
-    """Told of route, model and phase."""
+    """Told of route, model and phase of a breaker that was turned here."""
+    shown: Callable[[str, str, Phase], None]
+    """The same of one that was turned elsewhere."""
     refuses_unpriced: Callable[[], bool]
     """Whether models without a price are refused."""
     spent: Callable[[Iterable[tuple[Account, float]]], None]
@@ -134,6 +136,12 @@ class Governor:
         outside.breaker(route, model, turned.after)
         ts_us = outside.clock()
         outside.note(event_of_breaker(turned, route, model, upstream, outside.new_id(), ts_us))  # fmt: skip
+
+    def met(self, key: int, phase: Phase) -> None:
+        """Show a breaker in the phase in which it was found; who turned it has told of it."""
+        if key in self._breakers:
+            route, model, _ = self._breakers[key]
+            self._outside.shown(route, model, phase)
 
     def now_us(self) -> int:
         """Give the time by which accounts go."""

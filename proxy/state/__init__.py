@@ -41,6 +41,12 @@ class State(Protocol):
     def is_shared(self) -> bool:
         """Whether others keep it, so that it outlives this worker without being written down."""
 
+    def now_us(self, steady_us: int) -> int:
+        """Say what a time of this worker's steady clock is for all who share this keeper: by that accounts go."""
+
+    def time(self, wall_us: int) -> int:
+        """The same of its wall clock: by that runs and facts go."""
+
     async def look(self, keys: Sequence[int]) -> Mapping[int, Fact] | None:
         """Give what is known under these keys; one round trip. `None` where nobody can be asked now."""
 

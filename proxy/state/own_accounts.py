@@ -1,6 +1,6 @@
 """The accounts of a keeper of state that has them in its own memory.
 
-What lives here: the part of `State` that is about accounts. What does not: the accounts (`accounts.py`), who makes claims (`proxy.govern`).
+What lives here: the part of `State` that is about accounts, and whose time is nobody's but this worker's. What does not: the accounts (`accounts.py`), who makes claims (`proxy.govern`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +48,14 @@ class OwnAccounts:
     async def drained(self, seconds: float) -> bool:
         """See `State`: what is told is taken in at once."""
         return True
+
+    def now_us(self, steady_us: int) -> int:
+        """See `State`: as it is."""
+        return steady_us
+
+    def time(self, wall_us: int) -> int:
+        """See `State`: as it is."""
+        return wall_us
 
     def sweep(self, now_us: int) -> None:
         """See `State`."""

@@ -130,10 +130,10 @@ def _allowed(owners: Owners, numbers: Sequence[bytes]) -> Owners:
 
 
 def turned_of(reply: Reply, changes: Sequence[Change]) -> tuple[Turned, ...]:
-    """Read what `APPLY` replied."""
+    """Read what `APPLY` replied: which breakers turned."""
     return tuple(
         _turned(changes[at], before, after, until_us)
-        for at, before, after, until_us in _rows(reply)
+        for at, before, after, until_us in _rows(reply[1])
     )
 
 

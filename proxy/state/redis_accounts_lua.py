@@ -255,15 +255,17 @@ end
 function TELL.o(change) call('SET', prefix .. 'o:' .. change.rest, change.key, 'EX', ALLOWED_SECONDS) end
 
 function accounts.tell(from, now, holder)
-  local turned = {}
+  local turned, failed = {}, 0
   for place = from, #ARGV do
     local text = ARGV[place]
     local bar = string.find(text, '|', 10, true)
     local change = {key = sub(text, 2, 9), numbers = numbers(sub(text, 10, bar - 1)), rest = sub(text, bar + 1)}
-    local turn = TELL[sub(text, 1, 1)](change, now, holder)
-    if turn then turned[#turned + 1] = {place - from, unpack(turn)} end
+    -- A key of the wrong type costs what is told of it, and not all that was told with that.
+    local is_done, turn = pcall(TELL[sub(text, 1, 1)], change, now, holder)
+    if not is_done then failed = failed + 1
+    elseif turn then turned[#turned + 1] = {place - from, unpack(turn)} end
   end
-  return turned
+  return {failed, turned}
 end
 """
 
@@ -293,11 +295,11 @@ APPLY = (
     _HEAD
     + FUNCTIONS
     + """
-if accounts.is_stale(ARGV[3], ARGV[4]) or not accounts.is_new(ARGV[3], ARGV[5], ARGV[6] == '1') then return {} end
+if accounts.is_stale(ARGV[3], ARGV[4]) or not accounts.is_new(ARGV[3], ARGV[5], ARGV[6] == '1') then return {0, {}} end
 return accounts.tell(7, tonumber(ARGV[2]), ARGV[3])
 """
 )
-"""ARGV: prefix, now, holder, its connection, the note's number, whether it may have come before; changes. Reply: which breakers turned."""
+"""ARGV: prefix, now, holder, its connection, the note's number, whether it may have come before; changes. Reply: how many could not be taken in, which breakers turned."""
 
 SPENT = """
 local found, now = {}, tonumber(ARGV[2])

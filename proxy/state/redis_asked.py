@@ -1,6 +1,6 @@
 """What is asked of Redis, and what that came to, counted.
 
-What lives here: one question, and the counts. What does not: sending it and waiting (`redis_line.py`), what it says (`redis_scripts.py`).
+What lives here: one question, how long it may wait, and the counts. What does not: sending it and waiting (`redis_line.py`), what it says (`redis_scripts.py`).
 """
 
 import asyncio
@@ -16,8 +16,10 @@ Taker = Callable[[Any], None]
 class Script:
     """A script, and the hash by which Redis knows it."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_probe: bool = False) -> None:
+        """A probe always writes, and has time: that it works says that Redis takes things in."""
         self.text = text
+        self.is_probe = is_probe
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -67,6 +69,23 @@ class Asked:
             self.taken(future.result())
 
 
+class Unavailable(Exception):  # noqa: N818 - a state, no mistake
+    """Redis did not answer, or not in time, or is not asked for the moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long, and how much, is waited for."""
+
+    wait_seconds: float = 0.05
+    """Who asks waits no longer than this."""
+    connect_seconds: float = 2.0
+    stalled_seconds: float = 1.0
+    """A connection on which nothing was answered for so long is given up."""
+    pending: int = 10_000
+    """So many questions and notes wait at most."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What Redis cost. Monotone."""
@@ -97,7 +116,7 @@ class Kept:
     unjudged: int = 0
     """Calls whose claims nobody judged in time."""
     untold: int = 0
-    """Changes of accounts for which there was no room to wait."""
+    """Changes of accounts for which there was no room to wait, or whose account in Redis is none."""
     taken_back: int = 0
     """Calls whose claims were admitted too late, and taken back."""
     freed: int = 0

@@ -19,13 +19,15 @@ from proxy.judge.claims import (
     Change,
     Claim,
     Owners,
+    Permit,
+    Phase,
     Settle,
     Turned,
     taken_back,
 )
 from proxy.state.redis_accounts import Writer, answer_of, turned_of, written_claims
 from proxy.state.redis_accounts_lua import APPLY, CLAIM, SPENT
-from proxy.state.redis_asked import Kept, Script
+from proxy.state.redis_asked import Kept, Script, Unavailable
 from proxy.state.redis_holds import (
     A_SWEEP,
     BEAT,
@@ -33,17 +35,19 @@ from proxy.state.redis_holds import (
     LEASE_SECONDS,
     OWNED,
 )
-from proxy.state.redis_line import Line, Unavailable
+from proxy.state.redis_line import Line
 
-_CLAIM, _APPLY, _BEAT, _OWNED, _SPENT = SCRIPTS = tuple(
-    Script(text) for text in (CLAIM, APPLY, BEAT, OWNED, SPENT)
-)
+_CLAIM, _APPLY, _OWNED, _SPENT = (Script(text) for text in (CLAIM, APPLY, OWNED, SPENT))  # fmt: skip
+_BEAT = Script(BEAT, is_probe=True)
+SCRIPTS = (_CLAIM, _APPLY, _BEAT, _OWNED, _SPENT)
 PATIENT_SECONDS = 5.0
 """For what no call waits for; a claim whose answer is not taken is lost."""
 A_NOTE = 1000
 """So many changes go into one note."""
 _AGAIN = 5
 """Where a note says whether it may have come before."""
+MAX_SHOWN = 1000
+"""Of so many breakers it is asked how they are."""
 MAX_TOLD = 100_000
 """So many changes wait for a connection."""
 
@@ -58,8 +62,9 @@ class Claims:
         line: Line,
         kept: Kept,
         turned: Callable[[Turned], None],
+        met: Callable[[int, Phase], None] = lambda key, phase: None,
     ) -> None:
-        """`turned` is told of each breaker that this worker turns."""
+        """`turned` is told of each breaker that this worker turns, `met` of each that it finds in another phase than before."""
         self.holder = secrets.token_bytes(8)
         self.held: dict[tuple[int, str], int] = {}
         """What is reserved, by key and owner."""
@@ -68,6 +73,9 @@ class Claims:
         self._line = line
         self._kept = kept
         self._turned = turned
+        self._met = met
+        self._shown: dict[int, Phase] = {}
+        """Breakers that were not closed when last heard of."""
         self._told: list[Change] = []
         self._told_us = 0
         self._number = 0
@@ -124,8 +132,32 @@ class Claims:
                 place = (each.key, each.owner)
                 held[place] = held.get(place, 0) + each.amount
         for turn in answer.turned:
-            self._turned(turn)
+            self._has_turned(turn)
+        self._see(claims, answer)
         return answer
+
+    def _has_turned(self, turn: Turned) -> None:
+        self._show(turn.key, turn.after)
+        self._turned(turn)
+
+    def _see(self, claims: Sequence[Claim], answer: Answer) -> None:
+        """Note in which phase a breaker was met, which another worker may have turned."""
+        for hold in answer.holds:
+            if hold.permit:
+                self._show(hold.key, Phase(hold.amount))
+        for finding in answer.findings:
+            claim = claims[finding.claim]
+            if isinstance(claim, Permit) and claim.key not in self._shown:
+                self._show(claim.key, Phase.OPEN)
+
+    def _show(self, key: int, phase: Phase) -> None:
+        if self._shown.get(key, Phase.CLOSED) is phase:
+            return
+        if phase is Phase.CLOSED or len(self._shown) >= MAX_SHOWN:
+            self._shown.pop(key, None)
+        if phase is not Phase.CLOSED:
+            self._shown[key] = phase
+        self._met(key, phase)
 
     def late(self, claims: Sequence[Claim], owners: Owners, now_us: int, reply: Any) -> None:  # fmt: skip
         """Take back what was admitted when nobody waited for it any more."""
@@ -169,8 +201,9 @@ class Claims:
             self._line.tell(_APPLY, first, taken, again)
 
     def _have_turned(self, changes: Sequence[Change], reply: Any) -> None:
+        self._kept.untold += reply[0]
         for each in turned_of(reply, changes):
-            self._turned(each)
+            self._has_turned(each)
 
     def _greet(self) -> None:
         """Say on a new connection, after what was told before and ahead of all claims, who is here and what all it holds."""
@@ -187,8 +220,15 @@ class Claims:
         if loop.time() < self._beat_at:
             return
         args = [self.prefix, self.holder, b"%d" % (LEASE_SECONDS * 1000), b"%d" % now_us, b"%d" % A_SWEEP]  # fmt: skip
+        shown, clock = list(self._shown), self._line.clock
+        args += [key.to_bytes(8, "big") for key in shown]
+        asked_us = clock.asked()
         try:
-            self._kept.freed += await self._line.ask(_BEAT, args, PATIENT_SECONDS)
-            self._beat_at = loop.time() + BEAT_SECONDS
+            freed, seconds, micros, *phases = await self._line.ask(_BEAT, args, PATIENT_SECONDS)  # fmt: skip
         except Unavailable:
             return
+        self._beat_at = loop.time() + BEAT_SECONDS
+        self._kept.freed += freed
+        clock.heard(asked_us, seconds, micros)
+        for key, phase in zip(shown, phases, strict=True):
+            self._show(key, Phase(phase))

@@ -6,8 +6,8 @@ What lives here: the script, and asking it until all live runs were looked at. W
 from proxy.identify.facts import Run
 from proxy.identify.hashing import utf8
 from proxy.state.finding import Finding
-from proxy.state.redis_asked import Kept, Script
-from proxy.state.redis_line import Line, Unavailable
+from proxy.state.redis_asked import Kept, Script, Unavailable
+from proxy.state.redis_line import Line
 from proxy.state.redis_values import run_of
 
 _SLICE = 500

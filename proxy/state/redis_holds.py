@@ -88,7 +88,7 @@ BEAT = (
     _HEAD
     + """
 local lease, now, most = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local freed = 0
+local time, freed = call('TIME'), 0
 
 local function settle(other)
   local held, past = prefix .. 'h:' .. other, prefix .. 'x:' .. other
@@ -130,10 +130,17 @@ for _, other in ipairs(call('SMEMBERS', prefix .. 'holders')) do
     end
   end
 end
-return freed
+local reply = {freed, tonumber(time[1]), tonumber(time[2])}
+for at = 6, #ARGV do
+  local known = call('HMGET', prefix .. 'b:' .. ARGV[at], 'e', 'v')
+  local is_live = known[1] and tonumber(known[1]) > now
+  reply[#reply + 1] = is_live and tonumber(string.match(known[2], '^%d+')) or 0
+end
+return reply
 """
 )
-"""ARGV: prefix, holder, milliseconds of the lease, now, how many accounts to settle at most. Reply: how many were."""
+"""ARGV: prefix, holder, milliseconds of the lease, now, how many accounts to settle at most, keys of breakers. Reply: how many were
+settled, Redis's time in seconds and microseconds, the breakers' phases."""
 
 OWNED = (
     _HEAD

@@ -12,37 +12,26 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from proxy.state.circuit import Circuit
-from proxy.state.redis_asked import Asked, Counts, Script, Taker
+from proxy.state.redis_asked import (  # fmt: skip
+    Asked,
+    Counts,
+    Patience,
+    Script,
+    Taker,
+    Unavailable,
+)
+from proxy.state.redis_clock import SharedClock
 from proxy.state.redis_place import Connection
+from proxy.state.redis_trouble import Trouble, kinds_of
 
 A_BATCH = 200
 EXCUSE_SECONDS = 0.01
-SLOW_LOG_SECONDS = 60.0
-"""How often it is said at most that Redis is slow."""
 _logger = logging.getLogger("tacho.state")
-
-
-class Unavailable(Exception):  # noqa: N818 - a state, no mistake
-    """Redis did not answer, or not in time, or is not asked for the moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long, and how much, is waited for."""
-
-    wait_seconds: float = 0.05
-    """Who asks waits no longer than this."""
-    connect_seconds: float = 2.0
-    stalled_seconds: float = 1.0
-    """A connection on which nothing was answered for so long is given up."""
-    pending: int = 10_000
-    """So many questions and notes wait at most."""
 
 
 class Line:
@@ -61,13 +50,16 @@ class Line:
         self._circuit = circuit
         self._scripts = scripts
         self._place = place
+        self._trouble = Trouble(place)
         self._patience = patience or Patience()
         self._queue: deque[Asked] = deque()
         self._sent: deque[Asked] = deque()
+        self._unwanted: list[Asked] = []
+        """Notes that Redis did not take in, in their order; they go out before all others once it does."""
         self._filled = asyncio.Event()
         self._stalled = asyncio.Event()
         self._connected = asyncio.Event()
-        self._slow_told_at = -SLOW_LOG_SECONDS
+        self.clock = SharedClock()
         self.counts = Counts()
         self.greeters: list[Callable[[], None]] = []
         """Called on each connection, before anybody may ask; what they tell goes out behind what was told before."""
@@ -79,9 +71,7 @@ class Line:
     @property
     def trouble(self) -> str:
         """Say what is wrong; nothing where Redis is asked and answers."""
-        if not self.is_connected:
-            return f"redis at {self._place} is not connected"
-        return f"redis at {self._place} is slow" if self._circuit.is_open else ""
+        return self._trouble.words(is_connected=self.is_connected, is_slow=self._circuit.is_open)  # fmt: skip
 
     @property
     def is_connected(self) -> bool:
@@ -105,8 +95,7 @@ class Line:
         taken: Taker | None = None,
     ) -> Any:
         """Give the script's reply; raise `Unavailable` where there is none in time. One that comes later goes to `taken`."""
-        is_full = len(self._queue) + len(self._sent) >= self._patience.pending
-        if not self.is_connected or is_full or not self._circuit.allows():
+        if not self.is_connected or self._is_full() or not self._may_ask(script):
             self.counts.refused += 1
             raise Unavailable
         asked = Asked(script, args, taken)
@@ -123,6 +112,13 @@ class Line:
         finally:
             timer.cancel()
 
+    def _is_full(self) -> bool:
+        waiting = len(self._queue) + len(self._sent) + len(self._unwanted)
+        return waiting >= self._patience.pending
+
+    def _may_ask(self, script: Script) -> bool:
+        return script.is_probe if self._trouble.refusal else self._circuit.allows()
+
     def tell(
         self,
         script: Script,
@@ -131,7 +127,7 @@ class Line:
         again: Sequence[bytes] | None = None,
     ) -> None:
         """Send something to which nobody waits for a reply. `again` is sent where the connection breaks before it."""
-        if len(self._queue) + len(self._sent) >= self._patience.pending:
+        if self._is_full():
             self.counts.dropped += 1
             return
         asked = Asked(script, args, taken)
@@ -140,7 +136,10 @@ class Line:
 
     def _put(self, asked: Asked) -> None:
         asked.since = time.monotonic()
-        self._queue.append(asked)
+        if self._trouble.refusal and asked.script.is_probe:
+            self._queue.appendleft(asked)
+        else:
+            self._queue.append(asked)
         self._filled.set()
 
     def _late(self, asked: Asked) -> None:
@@ -155,18 +154,15 @@ class Line:
             return
         self.counts.late += 1
         self._circuit.failed()
-        self._tell_slow(loop.time())
+        detail = {
+            "late": self.counts.late,
+            "waited_seconds": self._patience.wait_seconds,
+        }
+        self._trouble.tell("redis_slow", detail)
         future.set_exception(Unavailable())
         oldest = self._sent[0].since if self._sent else time.monotonic()
         if time.monotonic() - oldest > self._patience.stalled_seconds:
             self._stalled.set()
-
-    def _tell_slow(self, now: float) -> None:
-        if now - self._slow_told_at < SLOW_LOG_SECONDS:
-            return
-        self._slow_told_at = now
-        detail = {"at": self._place, "late": self.counts.late, "waited_seconds": self._patience.wait_seconds}  # fmt: skip
-        _logger.warning("redis_slow", extra={"detail": detail})
 
     async def run(self) -> None:
         """Keep connected until cancelled."""
@@ -176,8 +172,7 @@ class Line:
                 await self._serve()
             except Exception as error:  # noqa: BLE001 - whatever it is, agents' calls go on, and it is tried again
                 if self.is_connected or not was_told:
-                    kinds = sorted({type(each.__cause__ or each).__name__ for each in _leaves(error)})  # fmt: skip
-                    detail = {"at": self._place, "error": " ".join(kinds), "meaning": "calls are in no run unless they name one"}  # fmt: skip
+                    detail = {"at": self._place, "error": kinds_of(error), "meaning": "calls are in no run unless they name one"}  # fmt: skip
                     _logger.warning("redis_unreachable", extra={"detail": detail})
                 was_told = True
             finally:
@@ -187,14 +182,14 @@ class Line:
             await asyncio.sleep(self._circuit.tried())
 
     async def _serve(self) -> None:
-        connection = self._connection
         async with asyncio.timeout(self._patience.connect_seconds):
-            await connection.connect()
+            await self._connection.connect()
             for script in self._scripts:
-                load = connection.pack_commands([("SCRIPT", "LOAD", script.text)])
-                await connection.send_packed_command(load, check_health=False)
-                await connection.read_response(disable_decoding=True)
+                await self._command("SCRIPT", "LOAD", script.text)
+            asked_us = self.clock.asked()
+            self.clock.heard(asked_us, *map(int, await self._command("TIME")))
         self._stalled.clear()
+        self._trouble.began()
         self._circuit.worked()
         for greet in self.greeters:
             greet()
@@ -206,12 +201,17 @@ class Line:
             tasks.create_task(self._read(), name="redis_read")
             tasks.create_task(self._watch(), name="redis_watch")
 
+    async def _command(self, *words: str) -> Any:
+        connection, command = self._connection, self._connection.pack_commands([words])
+        await connection.send_packed_command(command, check_health=False)
+        return await connection.read_response(disable_decoding=True)
+
     async def _write(self) -> None:
         """Send all that was asked in one turn of the event loop at once."""
         connection = self._connection
         while True:
             batch: list[Asked] = []
-            while self._queue and len(batch) < A_BATCH:
+            while self._has_more() and len(batch) < A_BATCH:
                 asked = self._queue.popleft()
                 if not asked.is_moot():
                     batch.append(asked)
@@ -222,6 +222,11 @@ class Line:
             self._sent.extend(batch)
             commands = connection.pack_commands([each.command() for each in batch])
             await connection.send_packed_command(commands, check_health=False)
+
+    def _has_more(self) -> bool:
+        """Tell whether there is something to send; to a Redis that takes nothing in, only the question whether it does again."""
+        queue = self._queue
+        return bool(queue) and (not self._trouble.refusal or queue[0].script.is_probe)
 
     async def _read(self) -> None:
         connection, sent = self._connection, self._sent
@@ -236,12 +241,34 @@ class Line:
                 continue
             except ReadOnlyError:
                 raise  # a replica now: the name may lead to another one
-            except ResponseError:
-                self._lost(sent.popleft())
-                self._circuit.failed()
+            except ResponseError as error:
+                asked = sent.popleft()
+                if self._trouble.failed(asked.script, error):
+                    self._refused(asked)
+                else:
+                    self._lost(asked)
+                self._circuit.worked()  # it answers
                 continue
-            if sent.popleft().answered(reply):
+            asked = sent.popleft()
+            if self._trouble.worked(asked.script):
+                self._taken_in_again()
+            if asked.answered(reply):
                 self._circuit.worked()
+
+    def _refused(self, asked: Asked) -> None:
+        """Keep what Redis did not take in, of which it has done nothing; who waits for an answer gets none."""
+        waiting = [each for each in self._queue if each.future is not None]
+        for each in (asked, *waiting):
+            if each.future is None:
+                self._unwanted.append(each)
+            else:
+                self._lost(each)
+        self._queue = deque(each for each in self._queue if each.future is None)
+
+    def _taken_in_again(self) -> None:
+        self._queue.extendleft(reversed(self._unwanted))
+        self._unwanted = []
+        self._filled.set()
 
     async def _watch(self) -> None:
         await self._stalled.wait()
@@ -249,7 +276,7 @@ class Line:
 
     def _lose(self) -> None:
         """Give up what waits for an answer that cannot come; notes that were not sent wait for the next connection."""
-        kept = []
+        kept, self._unwanted = self._unwanted, []
         while self._sent:
             asked = self._sent.popleft()
             if asked.again is not None:
@@ -270,9 +297,3 @@ class Line:
         elif not asked.future.done():
             self.counts.failed += 1
             asked.future.set_exception(Unavailable())
-
-
-def _leaves(error: Exception) -> list[Exception]:
-    if not isinstance(error, ExceptionGroup):
-        return [error]
-    return [leaf for each in error.exceptions for leaf in _leaves(each)]

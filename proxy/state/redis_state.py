@@ -19,32 +19,22 @@ from msgspec import structs
 from proxy.identify.changes import Change
 from proxy.identify.facts import Fact, Run
 from proxy.judge import claims as accounting
-from proxy.judge.claims import Answer, Claim, Owners, Turned
-from proxy.state import Plea, redis_claims, redis_finding, redis_place, redis_scripts
+from proxy.judge.claims import Answer, Claim, Owners, Phase, Turned
+from proxy.state import (  # fmt: skip
+    Plea,
+    redis_admission,
+    redis_claims,
+    redis_finding,
+    redis_place,
+    redis_scripts,
+    redis_values,
+)
 from proxy.state.circuit import Circuit, Pauses
 from proxy.state.finding import Finding
-from proxy.state.redis_admission import ADMIT as ADMITTING
-from proxy.state.redis_admission import (
-    arguments,
-    decided,
-    failed,
-    is_admitted,
-    owners_in,
-)
-from proxy.state.redis_asked import Kept, Script, losses
-from proxy.state.redis_claims import PATIENT_SECONDS
-from proxy.state.redis_line import Line, Patience, Unavailable
+from proxy.state.redis_asked import Kept, Patience, Script, Unavailable, losses
+from proxy.state.redis_line import Line
 from proxy.state.redis_seen import Seen
-from proxy.state.redis_values import (
-    Names,
-    calls_of,
-    facts_of,
-    run_of,
-    spent_of,
-    time_of,
-    totals_of,
-    written,
-)
+from proxy.state.redis_values import Names, run_of, time_of, totals_of, written
 from proxy.state.totals import NOTHING, Place, Totals
 
 A_CLAIM = 10
@@ -55,7 +45,7 @@ TOUCHES = 4
 """So many times in the span after which it would end a run with a call under way is said to live."""
 MAX_SECONDS = 10**9
 
-_TEXTS = (redis_scripts.LOOK, ADMITTING, redis_scripts.NOTE, redis_scripts.OWN, redis_scripts.CLAIM)  # fmt: skip
+_TEXTS = (redis_scripts.LOOK, redis_admission.ADMIT, redis_scripts.NOTE, redis_scripts.OWN, redis_scripts.CLAIM)  # fmt: skip
 LOOK, ADMIT, NOTE, OWN, CLAIM = SCRIPTS = tuple(Script(text) for text in _TEXTS)
 
 
@@ -70,10 +60,12 @@ class RedisState:
         idle_us: int,
         ended: Callable[[Run, Totals], None] = lambda run, totals: None,
         turned: Callable[[Turned], None] = lambda turned: None,
+        met: Callable[[int, Phase], None] = lambda key, phase: None,
     ) -> None:
         """Let runs end that were idle for `idle_us`, and the longest idle beyond `max_runs`; all replicas have the same `seed`.
 
-        `ended` is told of each end that this replica is given, `turned` of each breaker that it turns.
+        `ended` is told of each end that this replica is given, `turned` of each breaker that it turns, `met` of each that another one
+        may have turned.
         """
         self._names = Names(seed)
         self._max_runs = max_runs
@@ -86,7 +78,7 @@ class RedisState:
         self._running: asyncio.Task[None] | None = None
         self.line = line
         self.kept = Kept()
-        self.claims = redis_claims.Claims(seed, self._names.prefix, line, self.kept, turned)  # fmt: skip
+        self.claims = redis_claims.Claims(seed, self._names.prefix, line, self.kept, turned, met)  # fmt: skip
 
     def __repr__(self) -> str:
         """Say where, and no secrets."""
@@ -116,11 +108,19 @@ class RedisState:
         """See `State`."""
         return True
 
+    def now_us(self, steady_us: int) -> int:
+        """See `State`."""
+        return steady_us + self.line.clock.ahead_us
+
+    def time(self, wall_us: int) -> int:
+        """See `State`."""
+        return self.line.clock.of_wall(wall_us)
+
     async def look(self, keys: Sequence[int]) -> Mapping[int, Fact] | None:
         """See `State`."""
         try:
             args = [self._names.prefix, self._names.facts(keys)]
-            return facts_of(keys, await self.line.ask(LOOK, args))
+            return redis_values.facts_of(keys, await self.line.ask(LOOK, args))
         except Unavailable:
             self.kept.unknown += 1
             return None
@@ -132,8 +132,11 @@ class RedisState:
         claims, now_us = ((), 0) if plea is None else (plea.claims, plea.now_us)
         late = partial(self._late, run, claims, now_us) if claims else None
         try:
-            args = [*self._head, *arguments(run, self._names, is_step, step_id)]
-            args += self.claims.written(claims, owners_in(run), now_us)
+            args = [
+                *self._head,
+                *redis_admission.arguments(run, self._names, is_step, step_id),
+            ]
+            args += self.claims.written(claims, redis_admission.owners_in(run), now_us)
             args += written(changes, run.tenant, self._names)
             reply = await self.line.ask(ADMIT, args, taken=late)
         except Unavailable:
@@ -148,16 +151,18 @@ class RedisState:
             return None
         known, totals = self._known(run, reply)
         if plea is not None and not self._is_heard(plea, known, reply):
-            if is_admitted(reply):
-                self.note(run.tenant, run.run_id, failed(changes, known), run.seen_us)  # fmt: skip
+            if redis_admission.is_admitted(reply):
+                self.note(run.tenant, run.run_id, redis_admission.failed(changes, known), run.seen_us)  # fmt: skip
             return known
         return known if totals is None else self._seen.saw(known, totals)
 
     def _known(self, run: Run, reply: Sequence[Any]) -> tuple[Run, Totals | None]:
         """Read a call's run, and what it has come to where it is remembered."""
         try:
-            known = decided(run, reply)
-            return known, totals_of(reply[1]) if is_admitted(reply) else None
+            known = redis_admission.decided(run, reply)
+            return known, totals_of(reply[1]) if redis_admission.is_admitted(
+                reply
+            ) else None
         except (ValueError, KeyError):
             # A run that another version wrote; what was claimed is held all the same.
             self.kept.unwritable += 1
@@ -165,13 +170,15 @@ class RedisState:
 
     def _is_heard(self, plea: Plea, run: Run, reply: Sequence[Any]) -> bool:
         """Have a plea hear its answer; say whether its call goes on."""
-        return plea.hear(self.claims.answered(reply[0], plea.claims, owners_in(run)))
+        return plea.hear(
+            self.claims.answered(reply[0], plea.claims, redis_admission.owners_in(run))
+        )
 
     def _late(self, run: Run, claims: Sequence[Claim], now_us: int, reply: Any) -> None:
         """See that a call holds nothing whose admission was waited for in vain."""
         if reply is not None:
             run, _ = self._known(run, reply)
-            self.claims.late(claims, owners_in(run), now_us, reply[0])
+            self.claims.late(claims, redis_admission.owners_in(run), now_us, reply[0])
 
     async def claim(self, claims: Sequence[Claim], owners: Owners, now_us: int) -> Answer | None:  # fmt: skip
         """See `State`."""
@@ -201,6 +208,7 @@ class RedisState:
 
     def add(self, place: Place, spent: Totals, now_us: int) -> None:
         """See `Purse`."""
+        now_us = self.time(now_us)
         run, totals = self._seen.get(place)
         if run is not None:
             self._seen.saw(run, totals + spent)
@@ -215,7 +223,10 @@ class RedisState:
     ) -> None:
         try:
             args = [*self._head, self._names.run(*place), time_of(now_us)]
-            args += [*spent_of(spent), *written(changes, place[0], self._names)]
+            args += [
+                *redis_values.spent_of(spent),
+                *written(changes, place[0], self._names),
+            ]
         except (ValueError, OverflowError):
             self.kept.unwritable += 1
             return
@@ -226,15 +237,10 @@ class RedisState:
         names = self._names
         try:
             args = [names.prefix, names.run(tenant, run_id), step_id.encode()]
-            reply = await self.line.ask(OWN, args, PATIENT_SECONDS)
+            reply = await self.line.ask(OWN, args, redis_claims.PATIENT_SECONDS)
         except Unavailable:
             return
-        died: list[Change] = [
-            structs.replace(each, asked=structs.replace(each.asked, state="failed"))
-            for each in calls_of(reply)
-            if each.asked.state == "open"
-        ]
-        if died:
+        if died := redis_values.died_of(reply):
             self._tell((tenant, run_id), died, NOTHING, 0)
 
     async def expired(self, now_us: int) -> None:
@@ -247,7 +253,7 @@ class RedisState:
         taken = A_CLAIM
         try:
             while taken == A_CLAIM:
-                reply = await self.line.ask(CLAIM, args, PATIENT_SECONDS)
+                reply = await self.line.ask(CLAIM, args, redis_claims.PATIENT_SECONDS)
                 taken = len(reply)
                 for each in filter(None, reply):
                     self._end(each)
@@ -286,17 +292,13 @@ class RedisState:
 
 
 def redis_state(
-    seed: int,
-    place: redis_place.Place,
-    max_runs: int,
-    idle_us: int,
-    ended: Callable[[Run, Totals], None],
-    patience: Patience | None = None,
-    pauses: Pauses | None = None,
+    seed: int, place: redis_place.Place, max_runs: int, idle_us: int, ended: Callable[[Run, Totals], None],
+    patience: Patience | None = None, pauses: Pauses | None = None,
     turned: Callable[[Turned], None] = lambda turned: None,
-) -> RedisState:
+    met: Callable[[int, Phase], None] = lambda key, phase: None,
+) -> RedisState:  # fmt: skip
     """Wire a keeper."""
     circuit = Circuit(pauses or Pauses(), time.monotonic, random.random)
     scripts = (*SCRIPTS, *redis_claims.SCRIPTS, redis_finding.FIND)
     line = Line(place.connection(), circuit, scripts, place.name, patience)
-    return RedisState(seed, line, max_runs, idle_us, ended, turned)
+    return RedisState(seed, line, max_runs, idle_us, ended, turned, met)

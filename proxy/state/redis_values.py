@@ -166,6 +166,15 @@ def calls_of(reply: Sequence[object]) -> list[Push]:
     return found
 
 
+def died_of(reply: Sequence[object]) -> list[Push]:
+    """Say of the calls that `OWN` replied and that nobody answered that they failed."""
+    return [
+        msgspec.structs.replace(each, asked=msgspec.structs.replace(each.asked, state="failed"))
+        for each in calls_of(reply)
+        if each.asked.state == "open"
+    ]  # fmt: skip
+
+
 def _link(values: list[bytes]) -> Link | None:
     written = [each for each in values if each[:1] == b"l"]
     if not written:

@@ -174,6 +174,8 @@ async def test_an_upstream_that_fails_is_left_alone_and_asked_again_by_one_probe
         await agents.stop()
         heard = agents.heard
         assert await there.shot(ask("r", 1)) == 200
+        # The worker that did not turn it knows by its next beat.
+        await there.at_rest()
         # Nothing but one probe at a time was sent, by however many workers, and the first one that succeeded ended it.
         assert heard[500] == upstream.failed - 5 >= PROBES
         places = [each.data_dir for each in there.installed]

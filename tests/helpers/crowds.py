@@ -128,6 +128,14 @@ class Stand:
             assert asyncio.get_running_loop().time() < deadline, found
             await asyncio.sleep(0.2)
 
+    async def at_rest(self) -> None:
+        """Wait until every worker shows every breaker closed."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        for each in self.installed:
+            while open_now := await asyncio.to_thread(each.counters, "tacho_breaker_state", "model"):  # fmt: skip
+                assert asyncio.get_running_loop().time() < deadline, open_now
+                await asyncio.sleep(0.1)
+
 
 @asynccontextmanager
 async def standing(place: Path, where: str, server: RedisServer, answer: bytes, **settings: Any) -> AsyncIterator[Stand]:  # fmt: skip

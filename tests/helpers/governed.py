@@ -35,6 +35,7 @@ class Heard:
     breakers: list[tuple[str, str, Phase]] = field(default_factory=list)
     spent: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """Shares of budgets by tenant, agent and name."""
+    shown: list[tuple[str, str, Phase]] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
 
     def clock(self) -> int:
@@ -55,6 +56,9 @@ class Heard:
     def take_spent(self, shares: Iterable[tuple[Account, float]]) -> None:
         self.spent = {each[:3]: share for each, share in shares}
 
+    def show(self, route: str, model: str, phase: Phase) -> None:
+        self.shown.append((route, model, phase))
+
     def breaker(self, route: str, model: str, phase: Phase) -> None:
         self.breakers.append((route, model, phase))
 
@@ -66,6 +70,6 @@ def make_governor(
     heard = heard or Heard()
     outside = Outside(
         heard.clock, lambda: 0, heard.quote, heard.fault, heard.events.append, lambda: uuid.uuid4().hex, heard.verdict,
-        heard.count_unsaid, heard.breaker, lambda: heard.quoted.is_refused, heard.take_spent,
+        heard.count_unsaid, heard.breaker, heard.show, lambda: heard.quoted.is_refused, heard.take_spent,
     )  # fmt: skip
     return Governor(settings or PolicySettings(), TERMS, SEED, state, outside)

@@ -14,8 +14,7 @@ from proxy.identify.facts import Run
 from proxy.judge.claims import Answer, Claim
 from proxy.state import State
 from proxy.state.circuit import Pauses
-from proxy.state.redis_asked import Script
-from proxy.state.redis_line import Patience
+from proxy.state.redis_asked import Patience, Script
 from proxy.state.redis_place import place_of
 from proxy.state.redis_state import RedisState, redis_state
 from proxy.state.totals import NOTHING, Totals

@@ -96,6 +96,11 @@ def test_a_breaker_that_turns_is_told_of_with_its_route():
     (key,) = governor._breakers
     governor.turned(Turned(key, Phase.CLOSED, Phase.OPEN, 5))
     governor.turned(Turned(1, Phase.OPEN, Phase.HALF_OPEN))
+    told = len(heard.events)
+    governor.met(key, Phase.HALF_OPEN)
+    governor.met(1, Phase.OPEN)  # whose that is nobody here knows
+    assert [each[2] for each in heard.shown] == [Phase.HALF_OPEN]
+    assert len(heard.events) == told
     assert heard.breakers == [("openai", "m", Phase.OPEN), ("", "", Phase.HALF_OPEN)]
     assert [(each.type, each.action) for each in heard.events] == [("breaker", "open"), ("breaker", "half_open")]  # fmt: skip
 

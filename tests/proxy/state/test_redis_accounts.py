@@ -177,3 +177,13 @@ def test_a_breaker_is_kept_in_full():
         turned = [each.apply(changes, now_us) for each in (memory, keeper)]
         assert turned[0] == turned[1]
         now_us = turned[0][0].until_us
+
+
+def test_a_change_whose_key_is_no_account_costs_none_of_the_others():
+    client = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+    keeper = RedisKeeper(client)
+    client.set(PREFIX + b"t:" + (1).to_bytes(8, "big"), b"no hash")
+    told = [Settle(1, "", 0, 5, NOW_US), Settle(2, "", 0, 7, NOW_US)]
+    reply = keeper._apply(args=keeper.writer.apply_args(told, 1, [b"", b"0", b"1", b"0"]))  # fmt: skip
+    assert reply == [1, []]
+    assert keeper.used(2, "", 1) == (7, 0)

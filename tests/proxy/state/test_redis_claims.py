@@ -28,7 +28,8 @@ from proxy.judge.claims import (
 )
 from proxy.state import redis_claims
 from proxy.state.circuit import Circuit, Pauses
-from proxy.state.redis_line import Line, Patience
+from proxy.state.redis_asked import Patience
+from proxy.state.redis_line import Line
 from proxy.state.redis_state import SCRIPTS, RedisState
 from tests.helpers.redis import Pleading
 

@@ -29,7 +29,7 @@ from proxy.judge.claims import (
     Take,
     taken_back,
 )
-from proxy.state.redis_line import Patience
+from proxy.state.redis_asked import Patience
 from proxy.state.redis_state import RedisState
 from tests.helpers.installation import free_port
 from tests.helpers.redis import (

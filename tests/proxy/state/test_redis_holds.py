@@ -12,9 +12,13 @@ from hypothesis.strategies import integers
 from proxy.judge.claims import (  # fmt: skip
     NONE,
     Allow,
+    BreakerRule,
     Mode,
+    Permit,
+    Phase,
     Scope,
     Settle,
+    Signal,
     Take,
     again,
     owner_of,
@@ -227,9 +231,9 @@ async def test_a_beat_is_said_now_and_then_and_waits_for_redis(server):
         assert len(asked) == 1
 
 
-async def counted(asked: list[int]) -> int:
+async def counted(asked: list[int]) -> list[int]:
     asked.append(1)
-    return 0
+    return [0, 0, 0]
 
 
 @given(seed=integers(0, 2**32))
@@ -249,3 +253,30 @@ async def test_each_life_of_a_worker_has_a_name_of_its_own(server):
     async with workers(server) as made:
         assert {len(each.claims.holder) for each in made} == {8}
         assert made[0].claims.holder != made[1].claims.holder
+
+
+async def test_a_breaker_that_another_worker_turned_is_shown_when_it_is_met_and_with_each_beat(server):  # fmt: skip
+    async with workers(server) as (one, other):
+        turned: list[Phase] = []
+        shown: dict[str, list[Phase]] = {"one": [], "other": []}
+        one.claims._turned = lambda turn: turned.append(turn.after)
+        one.claims._met = lambda _, phase: shown["one"].append(phase)
+        other.claims._met = lambda _, phase: shown["other"].append(phase)
+        rule = BreakerRule(consecutive=1, jitter_percent=0, probes=1)
+        permit = Permit(9, Mode.ENFORCE, rule)
+        one.tell([Signal(9, -1, 0, rule, 0)], 1)
+        assert await one.drained(5)
+        answer = await other.claim([permit], OWNERS, 2)
+        assert answer is not None
+        assert not answer.admitted
+        assert shown == {"one": [Phase.OPEN], "other": [Phase.OPEN]}
+        probe = await one.claim([permit], OWNERS, 10_000_000)
+        assert probe is not None
+        one.tell([Signal(9, 1, probe.holds[0].permit, rule, 0)], 10_000_000)
+        assert await one.drained(5)
+        assert turned == [Phase.OPEN, Phase.HALF_OPEN, Phase.CLOSED]
+        assert shown["one"] == turned
+        await beat(other)
+        await beat(other)
+        assert shown["other"] == [Phase.OPEN, Phase.CLOSED]
+        assert not other.claims._shown

@@ -11,15 +11,17 @@ import pytest
 from redis.exceptions import (
     BusyLoadingError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
 )
 
 from proxy.state.circuit import Circuit, Pauses
-from proxy.state.redis_asked import Script
-from proxy.state.redis_line import Line, Patience, Unavailable
+from proxy.state.redis_asked import Patience, Script, Unavailable
+from proxy.state.redis_line import Line
 
 ECHO = Script("return ARGV[1]")
+PROBE = Script("return ARGV[1] ", is_probe=True)
 NEVER = Patience(wait_seconds=5.0)
 
 
@@ -49,6 +51,9 @@ class Played:
         return list(commands)
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # fmt: skip
+        if command[0][0] == "TIME":
+            self.inbox.put_nowait([b"1790000000", b"5"])
+            return
         self.sent.append(command)
         if self.is_stuck:
             await asyncio.Event().wait()
@@ -190,17 +195,71 @@ async def test_a_broken_connection_is_made_anew(error, caplog):
         assert told == ["redis_connected", "redis_unreachable", "redis_connected"]
 
 
-async def test_an_error_in_reply_fails_who_asked_and_opens_the_circuit():
+async def test_an_error_that_belongs_to_one_question_costs_that_one():
     played = Played()
     async with line(played) as made:
-        played.replies = [ResponseError("OOM"), ResponseError("OOM")]
+        played.replies = [ResponseError("WRONGTYPE x"), ResponseError("WRONGTYPE x")]
         made.tell(ECHO, [b"note"])
         with pytest.raises(Unavailable):
             await made.ask(ECHO, [b"x"])
+        assert made.trouble == "redis at somewhere answers with errors: WRONGTYPE"
+        assert await made.ask(ECHO, [b"y"]) == b"y"
+        counts = made.counts
+        assert (counts.dropped, counts.failed, counts.refused, counts.connects) == (1, 1, 0, 1)  # fmt: skip
+        assert made.trouble == ""
+
+
+async def test_a_redis_that_takes_nothing_in_is_asked_nothing_until_it_does_and_then_told_all_in_order():
+    played = Played()
+    taken: list[bytes] = []
+    async with line(played) as made:
+        full = OutOfMemoryError("command not allowed")
+        played.replies = [full, full, full]
+        for each in (b"1", b"2"):
+            made.tell(ECHO, [each], taken.append)
+        with pytest.raises(Unavailable):
+            await made.ask(ECHO, [b"x"])
+        assert made.trouble == "redis at somewhere takes nothing in: its memory is full (OOM)"  # fmt: skip
+        made.tell(ECHO, [b"3"], taken.append)
         with pytest.raises(Unavailable):
             await made.ask(ECHO, [b"y"])
-        counts = made.counts
-        assert (counts.dropped, counts.failed, counts.refused, counts.connects) == (1, 1, 1, 1)  # fmt: skip
+        played.replies = [full]
+        with pytest.raises(Unavailable):
+            await made.ask(PROBE, [b"z"])
+        assert played.sent[-1][0][3] == b"z"
+        assert (made.counts.failed, made.counts.refused, made.counts.dropped) == (2, 1, 0)  # fmt: skip
+        assert await made.ask(PROBE, [b"z"]) == b"z"
+        assert await made.ask(ECHO, [b"x"]) == b"x"
+        assert (made.trouble, taken) == ("", [b"1", b"2", b"3"])
+
+
+async def test_who_waits_to_ask_a_redis_that_takes_nothing_in_is_let_go():
+    played = Played()
+    async with line(played) as made:
+        played.is_stuck = True
+        first = asyncio.get_running_loop().create_task(made.ask(ECHO, [b"first"]))
+        await asyncio.sleep(0.01)
+        second = asyncio.get_running_loop().create_task(made.ask(ECHO, [b"second"]))
+        await asyncio.sleep(0.01)
+        made.tell(ECHO, [b"note"])
+        played.inbox.put_nowait(OutOfMemoryError("command not allowed"))
+        done, _ = await asyncio.wait([first, second], timeout=5)
+        assert {type(each.exception()) for each in done} == {Unavailable}
+        assert len(done) == 2
+
+
+async def test_what_was_not_taken_in_goes_out_on_the_next_connection():
+    played = Played()
+    taken: list[bytes] = []
+    async with line(played) as made:
+        played.replies = [OutOfMemoryError("command not allowed"), ConnectionResetError()]  # fmt: skip
+        made.tell(ECHO, [b"1"], taken.append)
+        with pytest.raises(Unavailable):
+            await made.ask(PROBE, [b"x"])
+        made.tell(ECHO, [b"2"], taken.append)
+        assert await made.connected(5)
+        assert await made.ask(ECHO, [b"x"]) == b"x"
+        assert taken == [b"1", b"2"]
 
 
 async def test_nothing_waits_without_bound():

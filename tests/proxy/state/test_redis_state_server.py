@@ -15,8 +15,7 @@ import pytest
 from proxy.identify.changes import Change, Keep, Lead, Push, Shelf, Wait
 from proxy.identify.facts import Asked, Fact, Link, Run, Session, Waits
 from proxy.state import Plea
-from proxy.state.redis_asked import Script
-from proxy.state.redis_line import Patience
+from proxy.state.redis_asked import Patience, Script
 from proxy.state.redis_place import place_of
 from proxy.state.redis_state import RedisState, redis_state
 from tests.helpers.installation import free_port
