@@ -156,6 +156,7 @@ def desk_of(settler: Settler) -> Desk:
         under_way=_nothing,
         noted=_nothing,
         judged=_nothing,
+        answer_judged=_nothing,
         fault=_nothing,
         new_id=str,
         meter_buffer_bytes=8 << 20,

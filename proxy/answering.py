@@ -9,6 +9,7 @@ from typing import Protocol
 
 from proxy.desk import Desk
 from proxy.forward.http1 import AnswerHead, Framing
+from proxy.holding import Hold
 from proxy.http.leading_back import LeadingBack
 from proxy.http.sse_endpoint import SseEndpoint
 from proxy.judge.signals import MAX_ERROR_BYTES
@@ -68,9 +69,11 @@ class Answer:
         """Where the answer may name an endpoint; until it has."""
         self.leading_back: LeadingBack | None = None
         """Where a redirect must lead back here."""
+        self.hold: Hold | None = None
+        """Where events may have to be kept back."""
 
     def begin(self, ask: Ask, dialect: Dialect, head: AnswerHead) -> Framing:
-        """Set up meter and edits; give how the body's end is told to the agent. May raise."""
+        """Set up meter and edits; give how the body's end is told to the agent. May raise. `hold` is set before."""
         encoding = head.get(b"content-encoding").decode("latin-1")
         content_type = head.get(b"content-type").decode("latin-1")
         reader = dialect.reader(ask, Head(head.status, content_type, head.headers))
@@ -83,7 +86,8 @@ class Answer:
         if head.status == 200:
             plain = encoding.lower() in ("", "identity")
             self._edit = self._edit_of(ask, plain, content_type)
-        edits_length = self._edit is not None and head.framing is Framing.LENGTH
+        is_edited = self._edit is not None or self.hold is not None
+        edits_length = is_edited and head.framing is Framing.LENGTH
         return Framing.CHUNKED if edits_length else head.framing
 
     def redirected(
@@ -116,6 +120,27 @@ class Answer:
 
     def feed(self, data: bytes) -> bytes:
         """Meter a piece of the body; give what the agent gets for it."""
+        if self.hold is None:
+            return self._metered(data)
+        return self.hold.feed(data, self._metered, self._asks)
+
+    def _asks(self) -> bool:
+        return self._tee is not None and self._tee.calls_started
+
+    def ended(self) -> bytes:
+        """Take the end of the body; give what may go on of an event that never ended."""
+        return b"" if self.hold is None else self.hold.ended(self._metered)
+
+    def released(self) -> bytes:
+        """Give the events that were kept back."""
+        return b"" if self.hold is None else self.hold.released(self._metered)
+
+    def drop(self) -> None:
+        """Let the agent get nothing more of this answer."""
+        if self.hold is not None:
+            self.hold.dropped(self._metered)
+
+    def _metered(self, data: bytes) -> bytes:
         if self._tee is not None:
             self._tee.feed(data)
         if self._error is not None:
@@ -145,8 +170,9 @@ class Answer:
             self._unfollowed("too_long")
 
     def rest(self) -> bytes:
-        """Give what was held back, at the end of the body."""
-        return b"" if self._edit is None else self._edit.flush()
+        """Give what an edit held back, at the end of the body."""
+        is_dropped = self.hold is not None and self.hold.is_dropped
+        return b"" if self._edit is None or is_dropped else self._edit.flush()
 
     @property
     def terminal(self) -> bool:

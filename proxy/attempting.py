@@ -164,9 +164,11 @@ class Attempting:
         return ending, way
 
     def _keeps(self, step: Step, head: AnswerHead) -> int:
+        ledger = step.ledger
+        vetted = ledger.vetting.keeps(ledger.ask, head)
         if step.held is not None:
-            return 0 if head.status == _FINE else MOST_HELD_BYTES
-        return max((each.keeps(step, head) for each in self.finders), default=0)
+            return vetted if head.status == _FINE else MOST_HELD_BYTES
+        return max(vetted, *(each.keeps(step, head) for each in self.finders), 0)
 
     def _way(self, step: Step, ending: Ending) -> Way | None:
         ledger, relay = step.ledger, step.relay
@@ -243,7 +245,8 @@ class Attempting:
             await held[0].give()
             return ending
         step.ledger.stand()
-        return ending if relay.kept is None else await relay.give()
+        is_refused = step.ledger.judging.refusal is not None
+        return ending if relay.kept is None or is_refused else await relay.give()
 
 
 _FINE = 200

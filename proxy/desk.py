@@ -6,6 +6,7 @@ from typing import ParamSpec
 
 from proxy.asked import Asking
 from proxy.govern.tab import Tab
+from proxy.judge.verdict import Verdict
 from proxy.record.codec import Close, End, Event, Open
 from proxy.record.spool import SpoolWriter
 from proxy.settling import Settler
@@ -28,6 +29,8 @@ class Desk:
     """Told of each event, before it is written."""
     judged: Callable[[Tab, Open], None]
     """Told of each call of which the policies have something to say."""
+    answer_judged: Callable[[Verdict, Open], None]
+    """Told of each answer of whose calls a policy has something to say."""
     fault: Callable[[str], None]
     """Told of each fault of ours, with the phase's name."""
     new_id: Callable[[], str]

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from proxy.desk import Desk
 from proxy.forward.failures import BlockedError
+from proxy.govern.announcing import every
 from proxy.govern.tab import Tab
 from proxy.http.headers import RawHeaders
+from proxy.judge.bench import first_of
 from proxy.judge.refusals import (
     VERDICT_HEADER,
     Asker,
@@ -17,6 +19,8 @@ from proxy.judge.refusals import (
     refuse,
     verdict_header,
 )
+from proxy.judge.tool_call_settings import ToolCallSettings
+from proxy.judge.verdict import Verdict
 from proxy.model import Reading
 from proxy.record.codec import Close
 from proxy.record.exchange import Exchange
@@ -67,6 +71,19 @@ class Judging:
         self._exchange.altered.append(NOTE_ADDED)
         if self._tab is not None:
             self._tab.noted(self._exchange.opened)
+
+    @property
+    def tool_calls(self) -> ToolCallSettings | None:
+        """Give the settings by which the calls of the answer are judged; `None` where nothing limits the call."""
+        return None if self._tab is None else self._tab.tool_calls
+
+    def answered(self, verdict: Verdict) -> None:
+        """Note what is said of the answer's calls, beside what was said of the call itself."""
+        exchange = self._exchange
+        before = None if self._tab is None else self._tab.verdict
+        first = first_of([*(every(before) if before else ()), verdict]) or verdict
+        exchange.verdict = (first.policy, first.action, first.reason)
+        self._desk.tell(self._desk.answer_judged, verdict, exchange.opened)
 
     def begun(self) -> tuple[bytes, ...]:
         """Give the records of what the call claimed."""

@@ -10,6 +10,8 @@ from functools import partial
 from time import monotonic
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from proxy.admission import answer_headers
 from proxy.answering import Answer
 from proxy.desk import Desk
@@ -32,6 +34,7 @@ from proxy.model import Ask, Outcome, Reading
 from proxy.record.codec import Close, Open, encode
 from proxy.record.exchange import Exchange, Settlement
 from proxy.trail import Trail
+from proxy.vetting import Vetting
 
 _FRAMING = frozenset({b"transfer-encoding"})
 INJECTION_REFUSED = "injection_refused"
@@ -67,6 +70,7 @@ class Ledger:
         self.following = Following(desk, trail)
         unfollowed = partial(self.note, "endpoint")
         self._answer = Answer(desk, opened.provider, self.exchange.altered, unfollowed)
+        self.vetting = Vetting(desk, self.exchange, self.judging, self._answer)
 
     # Before the upstream is contacted.
 
@@ -163,15 +167,12 @@ class Ledger:
             facts = read_headers(head.headers, head.status)
             exchange.request_id = facts.request_id
             exchange.ratelimits = facts.ratelimits
+            self.vetting.answered(head)
             framing = self._answer.begin(self.ask, self._dialect, head)
             headers = self._answer.redirected(head.status, headers)
         except Exception:  # noqa: BLE001  # the guard of the phase meter
             self._desk.fault("meter")
-        kept = [
-            (name, value)
-            for lower, name, value in headers
-            if lower != b"content-length" or framing is head.framing
-        ]
+        kept = [(name, value) for lower, name, value in headers if lower != b"content-length" or framing is head.framing]  # fmt: skip
         if self._desk.response_headers:
             kept += answer_headers(self.exchange.opened)
             kept += self.judging.headers()
@@ -191,7 +192,7 @@ class Ledger:
         passed = self._answer.feed(data)
         if m.first_token_at is None and self._answer.output_started:
             m.first_token_at = connection.inbox.last_at
-        return passed
+        return self.vetting.passed(passed, finished=connection.finished)
 
     def tunnelled(self, from_agent: int, from_upstream: int) -> None:
         """Count the bytes of an upgraded connection."""
@@ -221,7 +222,7 @@ class Ledger:
 
     def rest(self) -> bytes:
         """Give what was held back."""
-        return self._answer.rest()
+        return self.vetting.rest() + self._answer.rest()
 
     # The end.
 
@@ -259,21 +260,20 @@ class Ledger:
         try:
             reading = self.reading = self._answer.reading()
             ending = judge(ending, self.exchange.http_status, reading)
-            settlement = self._desk.settler.settle(
-                self.exchange, self.ask, reading, ending.outcome, self._book
-            )
+            settlement = self._desk.settler.settle(self.exchange, self.ask, reading, ending.outcome, self._book)  # fmt: skip
             self._explain(settlement)
             is_known = True
         except Exception:  # noqa: BLE001  # the guard of the phase meter
             self._desk.fault("meter")
         if self._answer.incomplete:
             self._desk.fault("meter_incomplete")
-        closed = self.exchange.close(
-            now, ending.outcome, ending.error_type, self.reading, settlement
-        )
+        final = self.vetting.over(ending, self.reading)
+        closed = self.exchange.close(now, final.outcome, final.error_type, self.reading, settlement)  # fmt: skip
         followed = self.following.tell(closed.outcome, closed.error_type, self.reading, closed.closed_us)  # fmt: skip
         encoded = self._encoded(closed)
-        settled = self.judging.over(closed, self.reading, self._answer.error_body, is_known=is_known)  # fmt: skip
+        # The upstream has done its part, whatever the agent gets of it.
+        done = replace(closed, outcome=ending.outcome, error_type=ending.error_type)
+        settled = self.judging.over(done, self.reading, self._answer.error_body, is_known=is_known)  # fmt: skip
         return (encoded, *followed, *settled)
 
     def _encoded(self, closed: Close) -> bytes:

@@ -42,7 +42,7 @@ class Ledgers:
         match = accepted.match
         ledger = Ledger(self._desk, opened, call.began if began is None else began, ask, accepted.dialect, trail, tab)  # fmt: skip
         ledger.exchange.altered += [*match.altered, *accepted.admission.altered]
-        ledger.exchange.asks = partial(self._desk.asking.calls, call.readable_body)
+        ledger.vetting.asker = partial(asker_of, call, accepted)
         if began is None:
             ledger.exchange.measures.body_wait_seconds = call.agent.body_wait
         if match.route.kind is Kind.MCP:

@@ -42,7 +42,8 @@ class Outbound:
         whole = own is not None
         is_ours = call.is_rewritten or own is not call.body
         length = len(own) if own is not None and is_ours else None
-        changes = Changes(length, call.is_rewritten, body_is_here=whole, chunked=agent.chunked, upgrade=accepted.upgrade)  # fmt: skip
+        plainly = ledger.vetting.wants_plain(ledger.ask, agent.get(b"accept-encoding") or b"")  # fmt: skip
+        changes = Changes(length, call.is_rewritten, identity=plainly, body_is_here=whole, chunked=agent.chunked, upgrade=accepted.upgrade)  # fmt: skip
         limits = call.snapshot.limits[route.name]
         if accepted.operation.names_endpoint:
             # Such a stream is silent until there is something to say, for hours perhaps.

@@ -108,13 +108,7 @@ class Worker:
         self._memory = Memory(self.telemetry, self._meters, self._billed, own, self._book, self._prompts, self._governor)  # fmt: skip
         root = Path(settings.data_dir) / "spool"
         absorb(self._memory, self._meters, root, self._is_ours, self._incarnation)
-        self.spool = SpoolWriter(
-            root,
-            name,
-            self._incarnation,
-            spool_options(settings),
-            now_us=lambda: time.time_ns() // 1000,
-        )
+        self.spool = SpoolWriter(root, name, self._incarnation, spool_options(settings), now_us=lambda: time.time_ns() // 1000)  # fmt: skip
         self._connector = Connector(egress_proxy(settings), settings.ca_file)
         self._pool = Pool(self._connector, settings.timeouts.upstream_keepalive_seconds)
         self._identifier = self._make_identifier()
@@ -183,6 +177,7 @@ class Worker:
             under_way=self._counting.under_way,
             noted=self._counting.noted,
             judged=self._governor.announce,
+            answer_judged=self._governor.announce_answer,
             fault=self._counting.fault,
             new_id=self._new_event_id,
             meter_buffer_bytes=settings.limits.meter_buffer_bytes,

@@ -24,6 +24,7 @@ from proxy.judge.loops import (
 from proxy.judge.matching import overridden
 from proxy.judge.settings import PolicySettings
 from proxy.judge.spend_rate import SpendRateSettings
+from proxy.judge.tool_call_settings import ToolCallSettings
 from proxy.model import is_id
 
 _MAY_BE_ZERO = frozenset({"steps", "tool_calls"})
@@ -52,6 +53,7 @@ def check_policies(settings: PolicySettings, routes: Collection[str]) -> None:
     _check_budgets(settings.budgets)
     for name in ("repeat", "cycle", "same_error", "no_progress"):
         _check_loop(f"policies.{name}", getattr(settings, name))
+    _check_tool_calls(settings.tool_calls)
     for index, pattern in enumerate(settings.polling_tools):
         _check_pattern(f"policies.polling_tools[{index}]", pattern)
 
@@ -179,6 +181,12 @@ def _check_budgets(budgets: tuple[BudgetSettings, ...]) -> None:
             _check_number(here, "warn_share", share)
             if share in budget.warn_shares[:place]:
                 _fail(here, share, "a share that is not there twice")
+
+
+def _check_tool_calls(tool_calls: ToolCallSettings) -> None:
+    for key, changed in _all("policies.tool_calls", tool_calls, tool_calls.when):
+        if changed.mode != "off" and not changed.problems:
+            raise SettingsError(f"{key}: stops nothing; name problems, or set {key}.mode to off")  # fmt: skip
 
 
 def _check_loop(key: str, loop: _Loop) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterator
 from proxy.judge.budgets import POLICY as BUDGETS
 from proxy.judge.claims import Phase, Turned
 from proxy.judge.gates import Gate
+from proxy.judge.tool_calls import POLICY as TOOL_CALLS
 from proxy.judge.unpriced import POLICY as UNPRICED
 from proxy.judge.verdict import Action, Verdict
 from proxy.record.codec import Event, Open
@@ -30,6 +31,7 @@ _TYPES = {
     "same_error": "loop",
     "no_progress": "loop",
     "spend_rate": "loop",
+    TOOL_CALLS: "tool_call",
 }
 
 

@@ -78,7 +78,7 @@ class Governor:
     def use(self, settings: PolicySettings) -> None:
         """Take new settings; what was counted stands, and calls under way end by the old ones."""
         self._spending.forget()
-        self._rules = Rules(Bench(settings, self._terms), Gates(settings.gates, self._terms.key))  # fmt: skip
+        self._rules = Rules(Bench(settings, self._terms), Gates(settings.gates, self._terms.key), settings.tool_calls)  # fmt: skip
 
     def tab(self, asking: Asking) -> Tab | None:
         """Open a tab; `None` for what nothing limits: what is no work, or where all is off. Does not raise."""
@@ -111,16 +111,25 @@ class Governor:
 
     def announce(self, tab: Tab, opened: Open) -> None:
         """Tell what the policies said of a call."""
-        outside = self._outside
         for verdict in every(tab.verdict) if tab.verdict is not None else ():
-            is_due = self._announcer.is_due(verdict, opened, tab.now_us, tab.allowance)
-            if is_due is None:
-                continue
-            outside.verdict(opened, verdict)
-            if is_due:
-                outside.note(event_of(verdict, opened, outside.new_id()))
-            else:
-                outside.unsaid()
+            self._announce(verdict, opened, tab.now_us, tab.allowance)
+
+    def announce_answer(self, verdict: Verdict, opened: Open) -> None:
+        """Tell what is said of the calls that an answer asks for."""
+        self._announce(verdict, opened, self.now_us())
+
+    def _announce(
+        self, verdict: Verdict, opened: Open, now_us: int, allowance: int | None = None
+    ) -> None:
+        outside = self._outside
+        is_due = self._announcer.is_due(verdict, opened, now_us, allowance)
+        if is_due is None:
+            return
+        outside.verdict(opened, verdict)
+        if is_due:
+            outside.note(event_of(verdict, opened, outside.new_id()))
+        else:
+            outside.unsaid()
 
     def _meet(self, asking: Asking, key: int) -> None:
         """Remember whose a breaker is."""

@@ -41,7 +41,9 @@ from proxy.judge.claims import (  # fmt: skip
 )
 from proxy.judge.expected import Expected
 from proxy.judge.gates import Gates, Passage
+from proxy.judge.matching import effective
 from proxy.judge.signals import ALIVE, End, read_signals
+from proxy.judge.tool_call_settings import ToolCallSettings
 from proxy.judge.verdict import Action, Verdict
 from proxy.model import Kind, Outcome, Reading, UsageSource
 from proxy.record.codec import Close, Memo, Open, encode
@@ -60,11 +62,12 @@ class Heed(NamedTuple):
 
     needs: Needs
     passage: Passage
+    tool_calls: ToolCallSettings
 
     @property
     def is_limited(self) -> bool:
         """Whether anything is looked at."""
-        return self.needs.anything or bool(self.passage.claims)
+        return self.needs.anything or bool(self.passage.claims) or self.tool_calls.mode != "off"  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Rules:
 
     bench: Bench
     gates: Gates
+    tool_calls: ToolCallSettings
     _heeded: dict[tuple[str, ...], Heed] = field(default_factory=dict)
 
     def heed(self, asking: Asking) -> Heed:
@@ -85,7 +89,8 @@ class Rules:
                 self._heeded.clear()  # models' names come from agents; to make one anew takes microseconds
             site = site_of(asking)
             passage = self.gates.passage(site, asking.origin)
-            heed = self._heeded[where] = Heed(self.bench.needs(site), passage)
+            answers = effective(self.tool_calls, self.tool_calls.when, site)
+            heed = self._heeded[where] = Heed(self.bench.needs(site), passage, answers)
         return heed
 
 
@@ -148,7 +153,7 @@ class Tab:
         """Say where the call belongs, and with that what it claims; again where that changes."""
         self._case, self.claims = None, ()
         if self._heed is not None:
-            self._try(self._place, placed, *self._heed)
+            self._try(self._place, placed, self._heed.needs, self._heed.passage)
 
     def _place(self, placed: Placed, needs: Needs, passage: Passage) -> None:
         court, asking, bench = self._court, self._asking, self._rules.bench
@@ -227,6 +232,11 @@ class Tab:
         """Remember that the model is told."""
         if self.verdict is not None:
             self._try(self._court.noting.noted, self.verdict, opened, self.allowance)
+
+    @property
+    def tool_calls(self) -> ToolCallSettings | None:
+        """Give the settings by which the calls are judged that the answer asks for; `None` where a fault of ours hides them."""
+        return None if self._heed is None else self._heed.tool_calls
 
     @property
     def breaker_state(self) -> str:

@@ -329,4 +329,6 @@ def _is_put_off(verdict: Verdict) -> bool:
 def _weight(verdict: Verdict) -> int:
     if verdict.action is Action.BLOCK:
         return 0 if verdict.is_final else 1
+    if verdict.action is Action.REPAIRED:
+        return 1
     return 2 if verdict.action is Action.WOULD_BLOCK else 3

@@ -193,4 +193,5 @@ def _read(arguments: bytes) -> Any:
 
 def _is_whole(reading: Reading) -> bool:
     """Tell whether nothing of an answer is missing."""
-    return not reading.malformed and (reading.terminal or not reading.expects_terminal)
+    ended = reading.terminal or not reading.expects_terminal
+    return ended and not reading.malformed and not reading.error_in_stream

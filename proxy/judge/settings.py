@@ -23,6 +23,7 @@ from proxy.judge.loops import (
     SameErrorSettings,
 )
 from proxy.judge.spend_rate import SpendRateSettings
+from proxy.judge.tool_call_settings import ToolCallSettings
 
 
 class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +37,7 @@ class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cycle: CycleSettings = CycleSettings()
     same_error: SameErrorSettings = SameErrorSettings()
     no_progress: NoProgressSettings = NoProgressSettings()
+    tool_calls: ToolCallSettings = ToolCallSettings()
     breaker: BreakerSettings = BreakerSettings()
     rate_gate: RateGateSettings = RateGateSettings()
     quota_gate: QuotaGateSettings = QuotaGateSettings()

@@ -1,19 +1,16 @@
 """The policy `tool_calls`: an answer that asks for a call which cannot work.
 
-What lives here: its settings, and what is said of such an answer. What does not: what is wrong with a call (`call_checks.py`), stopping the answer
-or asking again (whoever carries it).
+What lives here: what is said of such an answer. What does not: its settings (`tool_call_settings.py`), what is wrong with a call
+(`call_checks.py`), stopping the answer or asking again (whoever carries it).
 
 What is said goes to the agent, and from there into logs and prompts: the names that the request itself offers and places in its schemas, never
 what the model wrote. So a name that was made up is not repeated, and arguments are not, either.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Literal
-
-import msgspec
 
 from proxy.judge.call_checks import Checked, Problem
-from proxy.judge.matching import ModeName
+from proxy.judge.tool_call_settings import ToolCallSettings
 from proxy.judge.verdict import Action, Reason, Verdict
 from proxy.judge.wording import named
 
@@ -25,15 +22,6 @@ _REASONS = {
     Problem.BAD_JSON: Reason.BAD_JSON,
     Problem.BAD_ARGUMENTS: Reason.BAD_ARGUMENTS,
 }
-ProblemName = Literal["unknown_tool", "bad_json", "bad_arguments"]
-
-
-class ToolCallSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Answers that ask for calls which cannot work. In any mode they are counted."""
-
-    mode: ModeName = "observe"
-    problems: tuple[ProblemName, ...] = ("unknown_tool", "bad_json", "bad_arguments")
-    """Which of them are a reason to stop an answer."""
 
 
 def verdict(

@@ -15,6 +15,8 @@ class Action(StrEnum):
     WARN = "warn"
     WOULD_BLOCK = "would_block"
     """The policy only observes: `enforce` would have refused the call."""
+    REPAIRED = "repaired"
+    """The agent did not get this answer: the model was asked once more, and the next attempt's row says what came of it."""
     BLOCK = "block"
 
 

@@ -64,6 +64,11 @@ class AnswerReader:
         """See `Reader`."""
 
     @property
+    def calls_started(self) -> bool:
+        """See `Reader`."""
+        return bool(self._family.draft.calls)
+
+    @property
     def truncated(self) -> bool:
         """See `Reader`."""
         return self._family.draft.truncated or (

@@ -62,6 +62,11 @@ class AwsReader:
         return self._family.draft.output_started
 
     @property
+    def calls_started(self) -> bool:
+        """See `Reader`."""
+        return bool(self._family.draft.calls)
+
+    @property
     def truncated(self) -> bool:
         """See `Reader`."""
         return self._family.draft.truncated or (

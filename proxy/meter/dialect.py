@@ -54,6 +54,10 @@ class Reader(Protocol):
         """The first output token of a stream (text, reasoning or tool call) has been seen."""
 
     @property
+    def calls_started(self) -> bool:
+        """The first event of a stream that asks for a tool call has been seen."""
+
+    @property
     def held_bytes(self) -> int:
         """How much of an answer is kept because it can only be read whole; `Tee` stops at its limit."""
 

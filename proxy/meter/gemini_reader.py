@@ -55,6 +55,11 @@ class GeminiReader:
         return self._family.draft.output_started
 
     @property
+    def calls_started(self) -> bool:
+        """See `Reader`."""
+        return bool(self._family.draft.calls)
+
+    @property
     def held_bytes(self) -> int:
         """See `Reader`."""
         return self._answer.held_bytes

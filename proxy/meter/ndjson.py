@@ -73,6 +73,13 @@ class _Lines:
         return (self._events or self._family.draft).output_started
 
     @property
+    def calls_started(self) -> bool:
+        """See `Reader`."""
+        if self._events is not None:
+            return self._events.calls_started
+        return bool(self._family.draft.calls)
+
+    @property
     def truncated(self) -> bool:
         """See `Reader`."""
         return (self._events or self._family.draft).truncated

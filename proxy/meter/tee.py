@@ -31,6 +31,11 @@ class Tee:
         return self._reader.output_started
 
     @property
+    def calls_started(self) -> bool:
+        """Whether the first event of a stream that asks for a tool call has been fed."""
+        return self._reader.calls_started
+
+    @property
     def truncated(self) -> bool:
         """Whether something could not be read: too long, or in a coding that is unknown or broken."""
         return self._stopped or self._reader.truncated

@@ -16,6 +16,7 @@ class Unread:
 
     terminal = False
     output_started = False
+    calls_started = False
     held_bytes = 0
     truncated = False
 

@@ -90,6 +90,7 @@ def make_desk(spool: SpoolWriter, told: Told, **changes: Any) -> Desk:
         "under_way": count,
         "noted": told.notes.append,
         "judged": lambda *_: None,
+        "answer_judged": lambda *_: None,
         "fault": fault,
         "new_id": lambda: uuid.uuid4().hex,
         "meter_buffer_bytes": 1 << 20,

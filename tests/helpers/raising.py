@@ -10,7 +10,7 @@ from proxy.model import Ask, Kind, Reading
 class RaisingReader:
     """A reader with a fault of ours in one of its methods."""
 
-    terminal = output_started = truncated = False
+    terminal = output_started = calls_started = truncated = False
     held_bytes = 0
 
     def __init__(self, where: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.asked import Asking
+from proxy.asked import NONE_FOUND, Asking
 from proxy.identify.call_ids import own_id
 from proxy.identify.hashing import digest
 from proxy.judge.call_checks import Checker
@@ -43,7 +43,7 @@ def test_every_family_has_its_calls_in_the_row(name: str):
     calls = [("f", '{"x": 1}'), ("h", '{"x": 1}'), ("g", '{"x": "1"}')]
     calls = calls[:1] if name.endswith("functions") else calls
     asked, faults = asking()
-    told = asked.calls(lambda: body, family.read(body, family.answer(calls)))
+    told = asked.look(lambda: body, family.read(body, family.answer(calls))).calls
     assert [each.tool for each in told] == [tool for tool, _ in calls]
     assert [each.problem for each in told] == ["", "unknown_tool", "bad_arguments"][: len(calls)]  # fmt: skip
     assert told[0].args_hash == digest(SEED, b'{"x":1}')
@@ -54,7 +54,7 @@ def test_every_family_has_its_calls_in_the_row(name: str):
 
 def test_the_order_of_members_makes_no_other_arguments():
     calls = (ToolCall("", "f", b'{"a": 1, "b": 2}'), ToolCall("", "f", b'{"b":2,"a":1}'))  # fmt: skip
-    first, second = asking()[0].calls(lambda: None, Reading(tool_calls=calls))
+    first, second = asking()[0].look(lambda: None, Reading(tool_calls=calls)).calls
     assert first.args_hash == second.args_hash
     assert first.id == own_id(SEED, "f", b'{"a":1,"b":2}', 0) != second.id
 
@@ -63,11 +63,11 @@ def test_the_request_is_not_asked_for_where_there_are_no_calls():
     def body() -> bytes:
         raise AssertionError
 
-    assert asking()[0].calls(body, Reading(output_text="hi")) == ()
+    assert asking()[0].look(body, Reading(output_text="hi")) == NONE_FOUND
 
 
 def test_calls_of_a_request_that_was_not_read_are_told_without_a_problem():
-    told = asking()[0].calls(lambda: None, Reading(tool_calls=(ToolCall("", "f", b"{"),)))  # fmt: skip
+    told = asking()[0].look(lambda: None, Reading(tool_calls=(ToolCall("", "f", b"{"),))).calls  # fmt: skip
     assert told == (AskedCall(own_id(SEED, "f", b"{", 0), "f", digest(SEED, b"{")),)
 
 
@@ -75,7 +75,7 @@ def test_what_cannot_be_checked_is_counted():
     body = FAMILIES["openai_chat"].body([("f", {"$ref": "https://example.com/x"})])
     asked, faults = asking()
     calls = (ToolCall("", "f", b"{}"), ToolCall("", "f", b"{}"))
-    told = asked.calls(lambda: body, Reading(tool_calls=calls))
+    told = asked.look(lambda: body, Reading(tool_calls=calls)).calls
     assert [each.problem for each in told] == ["", ""]
     assert faults == {"unchecked_call": 2}
 
@@ -86,7 +86,7 @@ def test_a_fault_costs_only_the_columns(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(Checker, "check", fail)
     asked, faults = asking()
-    assert asked.calls(lambda: b"{}", Reading(tool_calls=(ToolCall("", "f", b"{}"),))) == ()  # fmt: skip
+    assert asked.look(lambda: b"{}", Reading(tool_calls=(ToolCall("", "f", b"{}"),))) == NONE_FOUND  # fmt: skip
     assert faults == {"judge": 1}
 
 
@@ -116,3 +116,9 @@ async def test_the_row_of_a_call_through_the_proxy_says_what_was_asked_for(
     assert [each.tool for each in seen.close.calls] == ["f", "wrong", "f"]
     assert [each.problem for each in seen.close.calls] == ["", "unknown_tool", "bad_json"]  # fmt: skip
     assert [each.id for each in seen.close.calls] == [f"call_{i}aZbYcXdWeV" for i in range(3)]  # fmt: skip
+
+
+def test_an_answer_that_could_not_be_held_is_counted():
+    asked, faults = asking()
+    asked.unheld()
+    assert faults == {"unheld_call": 1}

@@ -61,7 +61,13 @@ async def test_what_is_refused_here_leaves_a_row_and_never_goes_upstream(
 
 async def test_a_refusal_over_404_names_the_routes(proxy: Proxy):
     answer = await proxy.call(request(b"/nowhere/x"))
-    assert json.loads(answer.body)["routes"] == ["anthropic", "openai", "t", "ws"]
+    assert json.loads(answer.body)["routes"] == [
+        "anthropic",
+        "gemini",
+        "openai",
+        "t",
+        "ws",
+    ]
 
 
 async def test_beyond_the_limit_on_calls_under_way_agents_are_asked_to_come_again(

@@ -85,6 +85,13 @@ BAD = {
     "no_progress: {window: 250}": "policies.no_progress.block: is 16; it must be less: at most 256, with window (250)",
     "no_progress: {window: 0}": "policies.no_progress.window: is 0; it must be a positive number",
     "breaker: {min_calls: 0}": "policies.breaker.min_calls: is 0; it must be a whole number from 1 to 100000",
+    "tool_calls: {mode: strict}": "policies.tool_calls.mode: is 'strict'; it must be one of off, observe, enforce",
+    "tool_calls: {action: retry}": "policies.tool_calls.action: is 'retry'; it must be one of block, repair",
+    "tool_calls: {problems: [bad_name]}": "policies.tool_calls.problems: is ['bad_name']; it must be a list, each item of it one of unknown_tool, bad_json, bad_arguments",
+    "tool_calls: {problems: []}": "policies.tool_calls: stops nothing; name problems, or set policies.tool_calls.mode to off",
+    "tool_calls: {when: [{agent: a, problems: []}]}": "policies.tool_calls.when[0]: stops nothing",
+    "tool_calls: {when: [{action: repair}]}": "policies.tool_calls.when[0]: fits every call",
+    "tool_calls: {when: [{route: opnai, mode: off}]}": "policies.tool_calls.when[0].route: is 'opnai'",
     "breaker: {when: [{route: nope, mode: enforce}]}": "policies.breaker.when[0].route: is 'nope'; it must be a pattern or one of openai, search",
     "rate_gate: {when: [{mode: enforce}]}": "policies.rate_gate.when[0]: fits every call; name a tenant",
     "quota_gate: {shut_seconds: .nan}": "policies.quota_gate.shut_seconds: is nan; it must be a positive number of seconds",
@@ -138,6 +145,7 @@ budgets:
 spend_rate: {cost_usd_per_minute: null}
 repeat: {mode: enforce, warn: null, block: 256}
 cycle: {mode: off, warn: null, block: null}
+tool_calls: {mode: enforce, action: repair, when: [{model: "gpt-4*", mode: off, problems: []}]}
 polling_tools: []
 strict: true
 on_error: block

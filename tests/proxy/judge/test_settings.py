@@ -58,7 +58,7 @@ def test_the_page_s_example_can_be_used():
     check_policies(msgspec.convert(document["policies"], PolicySettings), ())
 
 
-@pytest.mark.parametrize("policy", ["caps", "spend_rate", "repeat", "cycle", "same_error", "no_progress"])  # fmt: skip
+@pytest.mark.parametrize("policy", ["caps", "spend_rate", "repeat", "cycle", "same_error", "no_progress", "tool_calls"])  # fmt: skip
 def test_by_default_policies_observe(policy: str):
     assert getattr(PolicySettings(), policy).mode == "observe"
 
@@ -68,7 +68,7 @@ def test_by_default_the_backstop_enforces():
     assert (backstop.mode, backstop.cost_usd, backstop.steps) == ("enforce", 100.0, 1000)  # fmt: skip
 
 
-@pytest.mark.parametrize("policy", ["backstop", "caps", "spend_rate", "repeat", "cycle", "same_error", "no_progress"])  # fmt: skip
+@pytest.mark.parametrize("policy", ["backstop", "caps", "spend_rate", "repeat", "cycle", "same_error", "no_progress", "tool_calls"])  # fmt: skip
 def test_whatever_a_policy_says_of_all_can_be_said_of_some(policy: str):
     settings = getattr(PolicySettings(), policy)
     override = next(field.type for field in msgspec.structs.fields(settings) if field.name == "when").__args__[0]  # fmt: skip

@@ -10,7 +10,8 @@ from proxy.judge.call_checks import Checked, Checker, Problem
 from proxy.judge.refusals import Asker, refuse, tell, verdict_header
 from proxy.judge.shapes import Family, Manner
 from proxy.judge.stream_errors import Begun, last_words
-from proxy.judge.tool_calls import ToolCallSettings, verdict
+from proxy.judge.tool_call_settings import ToolCallSettings
+from proxy.judge.tool_calls import verdict
 from proxy.judge.verdict import Action, Reason, Verdict
 from proxy.judge.wording import TRAPS
 from proxy.model import Reading, ToolCall

@@ -24,6 +24,7 @@ class Reader:
 
     terminal = False
     output_started = False
+    calls_started = False
     truncated = False
 
     def __init__(self, broken: bool = False, keeps: bool = True) -> None:
