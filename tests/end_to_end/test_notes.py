@@ -18,7 +18,7 @@ from tests.helpers.aws import KEY_ID, SECRET, signature_problem, signed_by_boto
 from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import Proxy, running
 from tests.helpers.records import Recorded
-from tests.helpers.wire import request, response
+from tests.helpers.wire import LAST_CHUNK, chunk, request, response
 
 JSON = (b"Content-Type", b"application/json")
 RESULT = '12 degrees, "rain" üñ\\'
@@ -189,6 +189,18 @@ async def test_no_byte_differs_where_nobody_wants_it(
             await proxy.call(post(FAMILIES["openai_chat"][0], each))
         assert await noted(proxy, 5) == []
     assert [each.body for each in answering.requests] == bodies
+
+
+async def test_a_body_in_chunks_stays_in_chunks(answering: RawOrigin, data_dir: Path):
+    head = request(b"/run/r1" + FAMILIES["openai_chat"][0], JSON, (b"Transfer-Encoding", b"chunked"), method=b"POST")  # fmt: skip
+    async with running(told(data_dir, answering)) as proxy:
+        for n in range(4):
+            body = json.dumps(chat(n)).encode()
+            await proxy.call(head, chunk(body[:50]), chunk(body[50:]), LAST_CHUNK)
+        assert len(await noted(proxy, 4)) == 1
+    seen = answering.requests[3]
+    assert (seen.get(b"transfer-encoding"), seen.get(b"content-length")) == (b"chunked", None)  # fmt: skip
+    assert json.loads(seen.body)["messages"][-1]["content"] == RESULT + "\n\n" + NOTE
 
 
 SIGNED = b"AWS4-HMAC-SHA256 Credential=A/20250101/eu-west-1/bedrock/aws4_request, SignedHeaders=host, Signature=0"
