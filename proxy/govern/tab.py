@@ -5,6 +5,7 @@ that could not be judged goes on. What does not: the rules (`governor.py`), the 
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -53,6 +54,8 @@ _PICO_PER_NANO = 1000
 _BILLED = (Kind.LLM, Kind.EMBEDDING)
 _STATEFUL = frozenset({"openai_responses", "gemini_interactions", "mistral_conversations"})  # fmt: skip
 """Dialects whose requests need not show the calls that they bring results of."""
+_RESULT = re.compile(rb"tool|function", re.IGNORECASE)
+"""Stands in a message that brings a tool's result, in any family."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -223,8 +226,9 @@ class Tab:
         return None if self._answer is None else named(self._answer.owners[Scope.ROOT])[1]  # fmt: skip
 
     def note(self, opened: Open) -> str:
-        """Give what the model is to be told of warnings; mostly nothing."""
-        if self.verdict is None:
+        """Give what the model is to be told of warnings; mostly nothing, and nothing where the newest message brings no result."""
+        tail = self._asking.conversation.tail
+        if self.verdict is None or not tail or not _RESULT.search(tail[-1]):
             return ""
         return self._try(self._court.noting.note, self.verdict, opened, self.allowance) or ""  # fmt: skip
 

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from proxy.govern.asking import Asking, Placed, Quote
 from proxy.govern.governor import Governor
 from proxy.govern.tab import Tab
+from proxy.identify.conversation import Conversation
 from proxy.judge.bench import Bench
 from proxy.judge.budgets import BudgetSettings
 from proxy.judge.caps import BackstopSettings
@@ -53,8 +55,9 @@ class Scene:
         self.state = Shared() if shared else MemoryState(10, 10**12, turned=lambda turned: self.governor.turned(turned))  # fmt: skip
         self.governor: Governor = make_governor(self.state, self.heard, settings)
 
-    def tab(self, ask: Ask = ASK) -> Tab:
-        tab = self.governor.tab(Asking("acme", "a", "c", "openai", "openai", "https://o", ask, 5, 10))  # fmt: skip
+    def tab(self, ask: Ask = ASK, newest: bytes = b"{}") -> Tab:
+        said = Conversation(tail=(msgspec.Raw(newest),))
+        tab = self.governor.tab(Asking("acme", "a", "c", "openai", "openai", "https://o", ask, 5, 10, said))  # fmt: skip
         assert tab is not None
         return tab
 
@@ -269,7 +272,7 @@ def test_a_model_is_told_of_a_warning_until_a_request_went_out_with_it():
     opens = [make_open(f"a{number}") for number in range(1, 6)]
     tabs = []
     for each in opens:
-        tab = scene.tab()
+        tab = scene.tab(newest=b'{"role":"tool"}')
         drive(scene.governor.ask(tab, replace(each, root_run_id="run-1")))  # fmt: skip
         tabs.append(tab)
     told = [tab.note(opened) for tab, opened in zip(tabs, opens, strict=True)]
@@ -279,6 +282,9 @@ def test_a_model_is_told_of_a_warning_until_a_request_went_out_with_it():
     tabs[3].noted(opens[3])
     assert tabs[3].note(opens[3])  # the same step again
     assert tabs[4].note(opens[4]) == ""
+    speaking = scene.tab()
+    speaking.verdict = tabs[3].verdict
+    assert speaking.note(opens[3]) == ""  # no result to stand in
     assert scene.heard.faults == {}
 
 
