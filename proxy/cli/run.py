@@ -114,7 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     loaded = load_settings(arguments)
     place = Place(
-        _listening(loaded), arguments.run_id or _new_id(), arguments.agent or ""
+        _listening(loaded, as_given(arguments)),
+        arguments.run_id or _new_id(),
+        arguments.agent or "",
     )
     environ = environment()
     models = {name: each for name, each in loaded.settings.routes.items() if each.kind == "llm"}  # fmt: skip
@@ -141,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _listening(loaded: Loaded) -> str:
+def _listening(loaded: Loaded, options: str) -> str:
     """Give the URL of the data port that runs on this data directory."""
     from proxy.cli.quick_status import quick_status
     from proxy.cli.status import SUPERVISORS
@@ -152,7 +154,7 @@ def _listening(loaded: Loaded) -> str:
         if found.get("listen"):
             return str(found["listen"])
     raise StartError(
-        f"no proxy runs on the data directory {data_dir}; start one with: {as_started()} up"
+        f"no proxy runs on the data directory {data_dir}; start one with: {as_started()} up{options}"
     )
 
 

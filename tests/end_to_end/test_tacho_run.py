@@ -103,7 +103,7 @@ def test_the_line_at_the_end_says_what_it_took_and_how_to_see_more(ran: Ran):
     assert "33 tokens in" not in line  # a refused attempt has no tokens
     assert "22 tokens in, 6 out, $0.0001" in line
     config = quote(str(ran.stack.product.config))
-    assert line.endswith(f"; more with: tacho show good-1 --config {config}")
+    assert line.endswith(f"proxy show good-1 --config {config}")
     assert "run bad-1: failure, 2 steps" in ran.bad.stderr
 
 
@@ -149,7 +149,7 @@ def test_runs_lists_them_with_their_outcomes(ran: Ran):
     assert "good-1" in said.stdout
     none = tacho(ran.stack.product.config, "runs", "--agent", "nobody")
     assert (none.returncode, none.stdout) == (0, "")
-    assert "tacho run --" in none.stderr
+    assert "proxy run --config" in none.stderr
 
 
 def test_show_names_each_attempt_and_why_one_failed(ran: Ran):
@@ -186,7 +186,7 @@ def test_a_late_report_wins_over_the_exit_status(ran: Ran):
 def test_without_a_call_the_run_is_known_by_its_outcome(ran: Ran):
     config = ran.stack.product.config
     said = run(config, "--name", "idle-1", command=(sys.executable, "-c", "pass"))
-    assert "run idle-1: success, 0 steps" in said.stderr
+    assert "run idle-1: success, command" in said.stderr
     shown = tacho(config, "show", "idle-1")
     assert shown.returncode == 0
     assert "no call of this run passed here" in shown.stderr
@@ -233,7 +233,7 @@ def test_the_product_must_run(tmp_path: Path):
     config.write_text(json.dumps({"data_dir": str(tmp_path / "data")}))
     said = run(config, command=(sys.executable, "-c", "print('ran')"))
     assert (said.returncode, said.stdout) == (3, "")
-    assert "tacho up" in said.stderr
+    assert "proxy up --config" in said.stderr
 
 
 def test_stopped_the_product_answers_all_the_same(ran: Ran):

@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 from msgspec.structs import replace
 
+from proxy.judge.bench import Bench
 from proxy.judge.budgets import BudgetSettings, budget_lines
 from proxy.judge.claims import Scope, Take
 from proxy.judge.matching import Site
@@ -98,3 +99,18 @@ def test_a_budget_holds_for_calls_of_no_run():
     asked = desk(with_budgets(BudgetSettings("b", "caller", "hour", "enforce", steps=1)))  # fmt: skip
     alone = replace(CASE, run_id="", session_id="")
     assert [is_block(asked.ask(alone)) for _ in range(2)] == [False, True]
+
+
+def test_the_accounts_of_a_call_s_budgets_are_known_with_limit_and_end():
+    each = BudgetSettings("each", "agent", "hour", cost_usd=1.0, steps=5)
+    bench = Bench(with_budgets(BUDGET, each, replace(BUDGET, name="off", mode="off")), TERMS)  # fmt: skip
+    claims = bench.claims(CASE)
+    found = bench.accounts(CASE, claims)
+    assert [account[:3] for account in found] == [("acme", "", "team"), ("acme", "writer", "each"), ("acme", "writer", "each")]  # fmt: skip
+    assert [account.limit for account in found] == [10 * USD, USD, 5]
+    assert [account.key for account in found] == [claim.key for claim in claims if isinstance(claim, Take)]  # fmt: skip
+    hour, day = 3_600_000_000, 24 * 3_600_000_000
+    ends = [account.until_us - CASE.now_us for account in found]
+    assert 0 < ends[1] == ends[2] <= hour < ends[0] <= day
+    assert bench.has_budgets
+    assert not Bench(QUIET, TERMS).has_budgets
