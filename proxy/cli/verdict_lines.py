@@ -75,10 +75,12 @@ def sentence(verdict: VerdictRow) -> str:
 
 
 def reason(verdict: VerdictRow) -> str:
-    """Say why, with the value and its threshold where there are any."""
+    """Say why, with the value and its threshold where there are any; of gates, which have none, how long to wait."""
     why = printable(verdict.reason).replace("_", " ")
     if verdict.value is None or verdict.threshold is None:
         return why
+    if verdict.policy in _GATES:
+        return f"{why}, for {duration(float(verdict.value))}"
     between = ", warning from" if verdict.action == WARN else " of"
     return f"{why}, {_figure(verdict, verdict.value)}{between} {_figure(verdict, verdict.threshold)}"
 

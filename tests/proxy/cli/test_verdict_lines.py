@@ -133,3 +133,9 @@ def test_messages_cannot_move_the_cursor():
     row = refused_row("s1", 0)
     for each in waterfall([row], 80, [verdict_on(row, message="a\x1b[2Jb")]):
         assert "\x1b" not in each.plain
+
+
+def test_of_a_gate_it_is_said_for_how_long():
+    row = refused_row("s1", 0, verdict_policy="breaker", verdict_reason="upstream_failing")  # fmt: skip
+    each = verdict_on(row, value=Decimal(5), threshold=Decimal(0))
+    assert reason(each) == "upstream failing, for 5.0 s"
