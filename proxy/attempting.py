@@ -227,9 +227,13 @@ class Attempting:
         """Ask the policies whether the attempt may be made; what they say of one that may not is told here."""
         if step.tab is None or self._governor is None:
             return None
-        route, body = way.accepted.match.route, call.readable_body()
+        route = way.accepted.match.route
+        changed: dict[str, object] = {}
+        if way.call is not None:
+            body = call.readable_body()
+            changed = {"body": body, "size": len(body or b"") or call.agent.content_length or 0}  # fmt: skip
         tab = step.tab.again(
-            route=route.name, provider=route.provider, origin=route.base.origin(), ask=ask, ts_us=now_ns // 1000, body=body,
+            route=route.name, provider=route.provider, origin=route.base.origin(), ask=ask, ts_us=now_ns // 1000, **changed,
         )  # fmt: skip
         await self._governor.ask(tab, opened)
         if tab.is_refused:

@@ -309,3 +309,15 @@ def test_calls_of_answers_are_remembered_where_requests_do_not_show_them_again()
 
 def _raise(*_: object, **__: object) -> None:
     raise RuntimeError("a fault of ours")
+
+
+def test_another_attempt_is_judged_where_it_goes_and_is_no_step_of_its_own():
+    scene = Scene()
+    first = scene.asked()
+    over(first, closed(outcome=Outcome.UPSTREAM_ERROR, cost=Cost(), usage=Usage()), 503)
+    for origin, is_refused in (("https://o", True), ("https://p", False)):
+        again = first.again(route="other", origin=origin)
+        drive(scene.governor.ask(again, make_open("a2", attempt=1)))
+        assert again.is_refused is is_refused
+        over(again, closed(outcome=Outcome.UPSTREAM_ERROR, cost=Cost(), usage=Usage()), 503)  # fmt: skip
+    assert scene.used() == {(1, 0), (0, 0)}  # one step
