@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import pytest
 from proxy.config import AwsSigning, RouteSettings, Settings
 from proxy.config.structs import FallbackSettings
 from proxy.fallbacks import renamed
+from proxy.forward.connect import Connector
+from proxy.forward.origin import Origin
 from proxy.judge.settings import PolicySettings
 from tests.helpers import sse
 from tests.helpers.origin import Exchange, RawOrigin, always
@@ -252,3 +256,34 @@ async def test_another_region_is_signed_for_with_its_own_key(
     assert b"Credential=AKIATHEPROXYSOWNKEY0/" in (sent.get(b"authorization") or b"")
     assert b"agents-own-key" not in other.raw
     assert rows[1].close.altered == ("path_prefix", "credential", "resigned")
+
+
+def refused() -> ssl.SSLError:
+    error = ssl.SSLError()
+    error.reason = "WRONG_VERSION_NUMBER"
+    return error
+
+
+@pytest.mark.parametrize("error_type", ["tls", "dns", "connect_timeout"])
+async def test_however_a_connection_does_not_come_about(
+    error_type: str, origin: RawOrigin, other: RawOrigin, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):  # fmt: skip
+    limit = 0.05 if error_type == "connect_timeout" else None
+    settings = falling_back(data_dir, origin.url, other, origin, connect_timeout_seconds=limit)  # fmt: skip
+    connect = Connector.connect
+
+    async def never(self: Connector, to: Origin, factory: Any) -> None:
+        if to.port != origin.port:
+            await connect(self, to, factory)
+        elif error_type == "connect_timeout":
+            await asyncio.Event().wait()
+        else:
+            raise refused() if error_type == "tls" else socket.gaierror
+
+    monkeypatch.setattr(Connector, "connect", never)
+    async with running(settings) as proxy:
+        assert (await proxy.call(ask())).status == 200
+        rows = await proxy.ended(2)
+    assert [(each.open.route, each.end.error_type) for each in rows] == [("openai", error_type), ("backup", "")]  # fmt: skip
+    outcome = "timeout" if error_type == "connect_timeout" else "upstream_error"
+    assert rows[0].end.outcome == outcome
