@@ -68,7 +68,7 @@ def statuses(answers: list[Message]) -> dict[int, int]:
     return found
 
 
-async def test_a_hundred_calls_at_once_against_ten_steps_are_ten(
+async def test_c01_and_c03_a_hundred_calls_at_once_of_a_new_run_against_ten_steps_are_ten(
     origin: RawOrigin, data_dir: Path
 ):
     origin.handler = always(answer())
@@ -104,7 +104,20 @@ COST_NANO = 12_500_000
 """Of one of these answers."""
 
 
-async def test_a_dollar_cap_worth_ten_holds_within_its_bound(
+async def test_c03_a_hundred_calls_at_once_of_no_known_run_meet_the_budget_of_all(
+    origin: RawOrigin, data_dir: Path
+):
+    origin.handler = always(answer())
+    budget = {"name": "all", "per": "caller", "period": "day", "mode": "enforce", "steps": 10}  # fmt: skip
+    async with running(governed(data_dir, origin, budgets=[budget])) as proxy:
+        sent = [ask("x", n).replace(b"/run/x", b"") for n in range(100)]
+        assert statuses(await all_at_once(proxy, sent)) == {200: 10, 400: 90}
+        assert len(origin.requests) == 10
+        assert proxy.worker is not None
+        assert len(list(proxy.worker._runs.runs())) == 10
+
+
+async def test_c01_a_dollar_cap_worth_ten_holds_within_its_bound(
     origin: RawOrigin, data_dir: Path
 ):
     origin.handler = always(answer())
@@ -127,22 +140,25 @@ async def test_a_dollar_cap_worth_ten_holds_within_its_bound(
         assert total >= 10
 
 
-async def test_a_thousand_calls_below_a_cap_are_never_refused(
-    origin: RawOrigin, data_dir: Path
+@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=[pytest.mark.big, pytest.mark.timeout(300)])])  # fmt: skip
+async def test_c05_calls_at_99_percent_of_every_cap_are_never_refused(
+    count: int, origin: RawOrigin, data_dir: Path
 ):
     origin.handler = always(answer())
-    caps = {"mode": "enforce", "steps": 1010, "attempts": 1010, "cost_usd": 12.63, "tokens": 2_020_000, "turn": {}}  # fmt: skip
+    most = -(-count * 100 // 99)
+    spent = {"cost_usd": most * COST_NANO / 1e9, "tokens": most * 2000}
+    caps = {"mode": "enforce", "steps": most, "attempts": most, **spent, "turn": {}}
     settings = governed(data_dir, origin, caps=caps, backstop={"mode": "off"})
     async with running(settings) as proxy:
         found: dict[int, int] = {}
-        for begin in range(0, 1000, 20):
+        for begin in range(0, count, 20):
             sent = [ask("r1", n) for n in range(begin, begin + 20)]
             for status, times in statuses(await all_at_once(proxy, sent)).items():
                 found[status] = found.get(status, 0) + times
-        assert found == {200: 1000}
+        assert found == {200: count}
 
 
-async def test_what_observes_changes_no_byte_and_says_what_it_would_have_done(
+async def test_c18_what_observes_changes_no_byte_and_says_what_it_would_have_done(
     origin: RawOrigin, data_dir: Path
 ):
     origin.handler = always(answer())
@@ -225,7 +241,7 @@ async def test_a_budget_is_shared_by_runs_and_outlives_the_worker(
     assert rows[-1].open.run_id == "s1"
 
 
-async def test_a_loop_is_refused_though_its_steps_were_within_all_caps(
+async def test_c19_a_loop_is_refused_though_its_steps_were_within_all_caps(
     origin: RawOrigin, data_dir: Path
 ):
     origin.handler = always(answer())
@@ -281,7 +297,54 @@ async def test_a_refused_tool_call_of_mcp_is_a_result_that_says_so(
     assert not origin.requests
 
 
-async def test_aborting_streams_is_no_way_around_a_cap(
+async def test_c02_what_was_not_billed_takes_nothing_of_a_cap(
+    origin: RawOrigin, data_dir: Path
+):
+    """Of a cap worth ten calls, ten are left after any number that the provider refuses or breaks off before it answers."""
+    settings = governed(data_dir, origin, caps={"mode": "enforce", "cost_usd": 0.125})
+    no = response(b'{"error":{"message":"no"}}', JSON, status=b"400 Bad Request")
+
+    async def unbilled(exchange: Exchange) -> None:
+        if len(origin.requests) % 2:
+            await exchange.send(no)
+        else:
+            exchange.reset()
+
+    origin.handler = unbilled
+    async with running(settings) as proxy:
+        found = [(await proxy.call(ask("r1", n))).status for n in range(30)]
+        assert found == [400, 502] * 15
+        origin.handler = always(answer())
+        found = [(await proxy.call(ask("r1", n))).status for n in range(12)]
+        assert found == [200] * 10 + [400] * 2
+
+
+async def test_c08_attempts_with_one_key_are_one_step_and_another_key_is_another(
+    origin: RawOrigin, data_dir: Path
+):
+    fail = response(b'{"error":{"message":"x"}}', JSON, status=b"500 Internal Server Error")  # fmt: skip
+    caps = {"mode": "enforce", "steps": 2, "attempts": 5}
+
+    def keyed(key: bytes, number: int) -> bytes:
+        again = b"x-stainless-retry-count: %d" % number
+        given = b"Idempotency-Key: stainless-python-retry-%b\r\n%b\r\n" % (key, again)
+        return ask("r1", 1).replace(b"Content-Type", given + b"Content-Type", 1)
+
+    async with running(governed(data_dir, origin, caps=caps)) as proxy:
+        for key in (b"one", b"two"):
+            for number in range(3):
+                origin.handler = always(fail if number < 2 else answer())
+                await proxy.call(keyed(key, number))
+        rows = await proxy.ended(6)
+    placed = [(each.open.step_seq, each.open.attempt) for each in rows]
+    assert placed == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (None, 0)]
+    assert [len({each.open.step_id for each in part}) for part in (rows[:3], rows[3:5])] == [1, 1]  # fmt: skip
+    last = rows[-1].close
+    assert (last.verdict_action, last.verdict_reason) == ("block", "attempt_limit")
+    assert len(origin.requests) == 5
+
+
+async def test_c02_aborting_streams_is_no_way_around_a_cap(
     origin: RawOrigin, data_dir: Path
 ):
     go = asyncio.Event()

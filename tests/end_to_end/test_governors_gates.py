@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.test_governors import answer, ask, governed, verdicts_of
+from tests.end_to_end.test_governors import (  # fmt: skip
+    all_at_once,
+    answer,
+    ask,
+    governed,
+    statuses,
+    verdicts_of,
+)
 from tests.helpers import sse
 from tests.helpers.clock import StandingClock
 from tests.helpers.counted import counted
 from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import running
-from tests.helpers.records import read_spool
+from tests.helpers.records import read_spool, until
 from tests.helpers.wire import LAST_CHUNK, STREAM_HEAD, chunk, response
 
 JSON = (b"Content-Type", b"application/json")
@@ -39,8 +46,42 @@ def failing(status: bytes, body: dict[str, Any], *headers: tuple[bytes, bytes]) 
 BROKEN = {"error": {"message": "boom", "type": "server_error", "code": None}}
 
 
+async def test_c09_and_c10_two_hundred_agents_neither_reach_a_failing_upstream_nor_all_probe_it(
+    origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
+):
+    origin.handler = failing(b"500 Internal Server Error", BROKEN)
+    breaker = {"mode": "enforce", "open_seconds": 5, "jitter_percent": 0}
+    many = [ask(f"r{n}", n) for n in range(200)]
+    async with running(governed(data_dir, origin, breaker=breaker)) as proxy:
+        for number in range(5):
+            assert (await proxy.call(many[number])).status == 500
+        clock.us += 2 * SECOND
+        refused = await all_at_once(proxy, many)
+        assert statuses(refused) == {503: 200}
+        assert {each.get(b"retry-after") for each in refused} == {b"3"}
+        assert len(origin.requests) == 5
+        clock.us += 3 * SECOND
+        probing = await all_at_once(proxy, many)
+        assert statuses(probing) == {500: 1, 503: 199}
+        assert len(origin.requests) == 6
+        clock.us += 10 * SECOND
+        go = asyncio.Event()
+
+        async def thinking(exchange: Exchange) -> None:
+            await go.wait()
+            await exchange.send(answer())
+
+        origin.handler = thinking
+        probe = asyncio.create_task(proxy.call(many[0]))
+        await until(lambda: len(origin.requests) == 7, "the probe is under way")
+        assert statuses(await all_at_once(proxy, many)) == {503: 200}
+        go.set()
+        assert (await probe).status == 200
+        assert statuses(await all_at_once(proxy, many[:2])) == {200: 2}
+
+
 @pytest.mark.blocking_allowed  # the spool is read
-async def test_a_breaker_opens_half_opens_and_closes_again(
+async def test_c09_and_c10_a_breaker_opens_half_opens_and_closes_again(
     origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
 ):
     origin.handler = failing(b"500 Internal Server Error", BROKEN)
@@ -71,7 +112,7 @@ async def test_a_breaker_opens_half_opens_and_closes_again(
     assert turned == ["open", "half_open", "open", "half_open", "closed"]
 
 
-async def test_after_a_429_a_caller_waits_as_long_as_it_was_told(
+async def test_c12_after_a_429_a_caller_waits_as_long_as_it_was_told(
     origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
 ):
     limited = {"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}  # fmt: skip
@@ -94,7 +135,7 @@ async def test_after_a_429_a_caller_waits_as_long_as_it_was_told(
     ]
 
 
-async def test_a_used_up_account_is_a_final_refusal_until_somebody_may_have_paid(
+async def test_c13_a_used_up_account_is_a_final_refusal_until_somebody_may_have_paid(
     origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
 ):
     spent = {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}  # fmt: skip
@@ -109,7 +150,7 @@ async def test_a_used_up_account_is_a_final_refusal_until_somebody_may_have_paid
         assert len(origin.requests) == 2
 
 
-async def test_a_stream_gives_its_probe_s_permit_back_at_its_first_event(
+async def test_c15_a_stream_gives_its_probe_s_permit_back_at_its_first_event(
     origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
 ):
     breaker = {"mode": "enforce", "consecutive_failures": 1, "open_seconds": 5, "jitter_percent": 0, "max_probes": 1}  # fmt: skip
