@@ -41,6 +41,7 @@ RUNS = 1000
 CALLS = 5000
 ROUNDS = 15
 HOUR_US = 3_600_000_000
+DECISION = "12 claims, admitted"
 _NOW_US = 1_790_000_000_000_000
 _RULE = BreakerRule()
 _MODE = Mode.ENFORCE
@@ -134,7 +135,7 @@ def _decisions() -> list[Cost]:
                 accounts.apply(each, _NOW_US + CALLS)
 
         settling.append(_took_us(settle) / CALLS)
-    return [_cost("12 claims, admitted", claiming), _cost("6 changes after the answer", settling)]  # fmt: skip
+    return [_cost(DECISION, claiming), _cost("6 changes after the answer", settling)]  # fmt: skip
 
 
 def _snapshots() -> list[Cost]:

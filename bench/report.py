@@ -9,9 +9,11 @@ from operator import attrgetter
 
 import msgspec
 
-from bench import identifying
+from bench import identifying, judging
 from bench.load import Run, Samples
 from bench.metering import Cost
+from bench.saturation import HELD
+from bench.saturation import Cost as Grown
 
 MAX_ADDED_P50_MS = 1.5
 MAX_RESIDENT_MB = 120.0
@@ -21,6 +23,8 @@ MAX_IDENTIFIED_US = {"20 KB": 150, "500 KB": 1000}
 MAX_SLICE_US = 25_000
 MAX_METERED_CALL_US = 20.0
 MAX_METERED_EVENT_US = 0.3
+MAX_DECISION_US = 10.0
+MAX_GROWN_PERCENT = 20.0
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -39,6 +43,8 @@ class Figures(msgspec.Struct, frozen=True):
     heavy_modules: list[str]
     metering: list[Cost]
     identifying: list[identifying.Cost]
+    judging: list[judging.Cost]
+    governed: list[Grown]
     calls: int
     """That `tacho up` served."""
     rows: int
@@ -117,6 +123,7 @@ def verdicts(figures: Figures) -> list[Verdict]:
         ),
         *_metering(figures.metering),
         *_identifying(figures.identifying),
+        *_governed(figures),
         Verdict(
             "every call metered",
             f"{figures.rows} rows with the provider's usage for {figures.calls} calls, {figures.rows_seconds:.1f} s after the last",
@@ -153,6 +160,20 @@ def _identifying(costs: Sequence[identifying.Cost]) -> list[Verdict]:
     longest = max(cost.slice_us for cost in costs if cost.shape.size == "8 MB")
     target = f"identifying 8 MB holds the event loop up < {MAX_SLICE_US} us"
     return [*found, Verdict(target, f"{longest:.0f} us", longest < MAX_SLICE_US)]
+
+
+def _governed(figures: Figures) -> list[Verdict]:
+    """Hold what policies cost against the targets: the decision, and a request with all of them in force."""
+    decision = next(each for each in figures.judging if each.what == judging.DECISION)
+    grown = {each.what: each for each in figures.governed if each.policies == HELD}  # fmt: skip
+    told = ", ".join(
+        f"{what} {each.grown_percent:+.1f} % ({each.lower_percent:+.1f} to {each.upper_percent:+.1f})"
+        for what, each in grown.items()
+    )
+    return [
+        Verdict(f"deciding on a call < {MAX_DECISION_US} us", f"{decision.median_us:.2f} us", decision.median_us < MAX_DECISION_US),
+        Verdict(f"all policies add < {MAX_GROWN_PERCENT} % to a request", told, all(each.grown_percent < MAX_GROWN_PERCENT for each in grown.values())),
+    ]  # fmt: skip
 
 
 def table(figures: Figures, judged: Sequence[Verdict]) -> str:

@@ -6,11 +6,13 @@ Usage: python -m bench.run --binaries DIR [--rounds N] [--output FILE]. Exit sta
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from bench import identifying, metering, scenarios
+from bench import governing, identifying, judging, metering, saturation, scenarios
 from bench.load import Generator
 from bench.machine import QUIET_CORES, peak_mb, resident_mb
 from bench.product import Mock, Product, StartFailedError, Worker
@@ -18,6 +20,7 @@ from bench.report import Figures, Report, quietest, table, verdicts
 from bench.scenarios import line_of, say, tell
 
 ROWS_SECONDS = 120.0
+T = TypeVar("T")
 
 
 def main() -> int:
@@ -50,7 +53,7 @@ def main() -> int:
     try:
         with Mock(options.binaries / "mock") as mock:
             generator = Generator(options.binaries / "load", mock, options.patience)
-            figures = measure(generator, mock, options.rounds)
+            figures = measure(options.binaries, generator, mock, options.rounds)
     except StartFailedError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
@@ -64,16 +67,17 @@ def main() -> int:
     return 0 if all(verdict.passed for verdict in judged) else 1
 
 
-def measure(generator: Generator, mock: Mock, rounds: int) -> Figures:
+def measure(binaries: Path, generator: Generator, mock: Mock, rounds: int) -> Figures:  # fmt: skip
     """Make all runs."""
     help_seconds = scenarios.help_seconds()
     heavy = scenarios.heavy_modules(generator, mock)
-    costs = metering.measure()
-    say("\n".join(map(metering.line_of, costs)))
-    identified = identifying.measure()
-    say("\n".join(map(identifying.line_of, identified)))
+    costs = _told(metering.measure(), metering.line_of)
+    identified = _told(identifying.measure(), identifying.line_of)
+    decided = _told(judging.measure(), judging.line_of)
+    _told(governing.measure(), governing.line_of)
+    governed = _told(saturation.measure(binaries, mock), saturation.line_of)
     with tempfile.TemporaryDirectory() as alone, Worker(Path(alone), mock) as worker:
-        saturation = tell(scenarios.saturation(generator, mock, worker, rounds=3))
+        saturated = tell(scenarios.saturation(generator, mock, worker, rounds=3))
     with tempfile.TemporaryDirectory() as place, Product(Path(place), mock) as product:
         resident = {name: resident_mb(pid) for name, pid in product.processes.items()}
         warm_up = generator.run("warm_up", product, scenarios.WARM_UP)
@@ -92,7 +96,7 @@ def measure(generator: Generator, mock: Mock, rounds: int) -> Figures:
         return Figures(
             low=quietest(pairs, rounds),
             streams=streams,
-            saturation=saturation,
+            saturation=saturated,
             start_seconds=product.start_seconds,
             help_seconds=help_seconds,
             resident_mb=resident,
@@ -100,10 +104,18 @@ def measure(generator: Generator, mock: Mock, rounds: int) -> Figures:
             heavy_modules=heavy,
             metering=costs,
             identifying=identified,
+            judging=decided,
+            governed=governed,
             calls=calls,
             rows=rows,
             rows_seconds=rows_seconds,
         )
+
+
+def _told(costs: list[T], line_of: Callable[[T], str]) -> list[T]:
+    """Say what something costs, and give it."""
+    say("\n".join(map(line_of, costs)))
+    return costs
 
 
 if __name__ == "__main__":

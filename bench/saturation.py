@@ -31,6 +31,8 @@ CONNECTIONS = 32
 TOGETHER = 64
 """So many loops take turns, twice as many as there are connections: no step overtakes the one before it."""
 COMPARED = ("off", "defaults", "all", "every")
+HELD = "all"
+"""What is held against the target (`report.py`)."""
 WARM_UP = 1
 
 

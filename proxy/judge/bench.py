@@ -216,9 +216,7 @@ class Bench:
         same = (each.rule.window_seconds for each in lines if each.rule.vary is Vary.BODY)  # fmt: skip
         same_us = next(same, 0) * US_PER_SECOND
         mode, share = window_share(settings.caps, site)
-        if mode == "off":
-            share = None
-        circles = circles_of(settings, site, terms)
+        circles, share = circles_of(settings, site, terms), None if mode == "off" else share  # fmt: skip
         has_price = share is not None or any(line.amount is not Amount.ONE for line in lines)  # fmt: skip
         has_words = circles is not None or same_us > 0
         return _Plan(

@@ -29,7 +29,6 @@ __all__ = [
     "Rates",
     "Schedule",
     "cost_of",
-    "cost_of_text",
     "half_even",
 ]
 
@@ -50,8 +49,6 @@ _USE_SUFFIXES = re.compile("_(?:calls?|requests?|uses?)$")
 """Families name the same tool differently: `web_search_call`, `web_search_requests`."""
 
 _inputs_of = itemgetter(0, 1, 2, 3, 6, 8)
-_INPUT, _OUTPUT = 0, 4
-"""Places in `Rates.buckets`."""
 _REQUEST = "request"
 _FIRST = (0,)
 _UNKNOWN = Usage().buckets()
@@ -251,13 +248,11 @@ def cost_of(billed: Billed, rates: Rates, source: CostSource, version: str) -> C
     )
 
 
-def cost_of_text(input_tokens: int, output_tokens: int, rates: Rates) -> tuple[int, int]:  # fmt: skip
+def cost_of_text(read: int, wrote: int, rates: Rates) -> tuple[int, int]:
     """Give what `cost_of` says of an input and an output of text alone, in pico-dollars: each call asks before it goes out."""
-    read, wrote = rates.buckets[_INPUT].at(input_tokens), rates.buckets[_OUTPUT].at(input_tokens)  # fmt: skip
-    prompt = half_even(input_tokens * read, _UNITS_PER_PICO)
-    if _REQUEST in rates.fees:
-        prompt += half_even(rates.fees[_REQUEST].at(input_tokens), _FEE_PIECES * 10**6)
-    return prompt, half_even(output_tokens * wrote, _UNITS_PER_PICO)
+    fee = half_even(rates.fees[_REQUEST].at(read), _FEE_PIECES * 10**6) if _REQUEST in rates.fees else 0  # fmt: skip
+    prompt, answer = read * rates.buckets[0].at(read), wrote * rates.buckets[4].at(read)  # fmt: skip
+    return half_even(prompt, _UNITS_PER_PICO) + fee, half_even(answer, _UNITS_PER_PICO)
 
 
 def _reprice(

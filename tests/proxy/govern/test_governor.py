@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from proxy.govern.asking import Asking, Placed
+from proxy.govern.asking import Asking, Placed, Quote
 from proxy.govern.governor import Governor
 from proxy.govern.tab import Tab
 from proxy.judge.budgets import BudgetSettings
@@ -14,10 +14,14 @@ from proxy.model import Ask, Kind
 from proxy.record.codec import Open
 from proxy.state.memory import MemoryState
 from tests.helpers.governed import Heard, make_governor
+from tests.helpers.judging import QUIET
 from tests.helpers.runs.tracking import drive
 from tests.helpers.spooled import make_open
 
 ASK = Ask("openai_embeddings", "embeddings", Kind.LLM, is_step=True, model="m")
+
+
+NOTHING = replace(QUIET, **{name: replace(getattr(QUIET, name), mode="off") for name in ("breaker", "rate_gate", "quota_gate")})  # fmt: skip
 
 
 def budget(steps: int) -> PolicySettings:
@@ -68,6 +72,35 @@ def test_a_call_that_was_asked_for_is_not_asked_for_again():
 def test_what_is_no_work_has_no_tab():
     governor = make_governor(MemoryState(10, 10**12))
     assert tab_of(governor, Ask("mcp", "ping", Kind.MCP, is_step=False)) is None
+
+
+def test_what_nothing_limits_has_no_tab_unless_its_price_must_be_known():
+    heard = Heard()
+    governor = make_governor(MemoryState(10, 10**12), heard, NOTHING)
+    assert tab_of(governor) is None
+    heard.quoted = Quote(is_refused=True)
+    assert asked(governor).is_refused
+    governor.use(budget(1))
+    assert asked(governor).is_refused
+
+
+def test_what_no_policy_looks_at_is_not_found_out(monkeypatch):
+    def quote(*_: object) -> Quote:
+        raise RuntimeError("nobody needs a price")
+
+    monkeypatch.setattr(Heard, "quote", quote)
+    heard = Heard()
+    governor = make_governor(MemoryState(10, 10**12), heard, replace(NOTHING, budgets=budget(1).budgets))  # fmt: skip
+    assert [asked(governor).is_refused for _ in range(2)] == [False, True]
+    assert not heard.faults
+
+
+def test_what_counts_for_a_site_is_kept_within_bounds(monkeypatch):
+    monkeypatch.setattr("proxy.govern.tab.MAX_SITES", 2)
+    governor = make_governor(MemoryState(10, 10**12), None, budget(1))
+    tabs = [tab_of(governor, replace(ASK, model=f"m{number % 3}")) for number in range(6)]  # fmt: skip
+    assert all(tabs)
+    assert len(governor._rules._heeded) <= 2
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("a fault of ours")])

@@ -88,3 +88,17 @@ def test_a_body_that_is_no_conversation_is_hashed_as_it_is_and_none_is_nothing()
     bodies = [said(SEED, "t", empty, body, Answered(), NOW_US).body for body in (b'{"q": 1}', b'{"q": 2}')]  # fmt: skip
     assert bodies[0] != bodies[1] != 0
     assert said(SEED, "t", empty, None, Answered(), NOW_US) is NOTHING
+
+
+def test_what_is_too_dense_to_be_identified_is_compared_whole():
+    numbers = {"role": "tool", "tool_call_id": "c1", "content": list(range(300_000))}
+    found = read(GO, call("c1", 1), numbers)
+    assert (found.calls, found.results) == ((), ())
+    assert found.body == read(GO, call("c1", 1), numbers).body != 0
+
+
+def test_a_result_in_the_user_s_voice_is_what_is_asked():
+    assistant = {"role": "assistant", "content": "Action: look"}
+    found = read(GO, assistant, {"role": "user", "content": "Observation: nothing"})
+    assert (found.calls, found.results) == ((), ())
+    assert found.body

@@ -28,6 +28,7 @@ from proxy.judge.loops import (  # fmt: skip
     RepeatSettings,
     SameErrorSettings,
 )
+from proxy.judge.matching import Site
 from proxy.judge.settings import PolicySettings
 from proxy.judge.spend_rate import SpendRateSettings
 from proxy.judge.verdict import Action, Reason, Verdict
@@ -338,3 +339,20 @@ def test_what_stopped_an_answer_weighs_more_than_what_would_have():
         found = first_of(every)
         assert found is not None
         assert found.action is every.pop().action
+
+
+def needs(given: PolicySettings, kind: Kind = Kind.LLM) -> tuple[bool, ...]:
+    return Bench(given, TERMS).needs(Site("acme", "writer", "c", "openai", "gpt-4o", kind))  # fmt: skip
+
+
+def test_a_site_needs_what_its_policies_look_at_and_nothing_else():
+    caps = replace(CapSettings(steps=5, tool_calls=None, attempts=None, cost_usd=None), window_share=None)  # fmt: skip
+    assert needs(QUIET) == (False, False, False)
+    assert needs(replace(QUIET, caps=caps)) == (False, False, True)
+    assert needs(replace(QUIET, caps=replace(caps, cost_usd=1.0))) == (True, False, True)  # fmt: skip
+    assert needs(replace(QUIET, caps=replace(caps, steps=None, window_share=0.5))) == (True, False, True)  # fmt: skip
+    assert needs(replace(QUIET, repeat=RepeatSettings())) == (False, True, True)
+    assert needs(replace(QUIET, repeat=RepeatSettings()), Kind.TOOL) == (False, False, False)  # fmt: skip
+    same = SpendRateSettings(cost_usd_per_minute=None, cost_usd_per_hour=None)
+    assert needs(replace(QUIET, spend_rate=same)) == (False, True, True)
+    assert needs(PolicySettings()) == (True, True, True)
