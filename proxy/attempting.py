@@ -199,6 +199,8 @@ class Attempting:
         trail = before.following.pass_on(opened.ts_us)
         ledger = self._ledgers.begin(call, way.accepted, ask, opened, trail, tab, monotonic())  # fmt: skip
         ledger.exchange.altered += way.altered
+        if before.wanted is not None:
+            ledger.vetting.follow(before.vetting)
         ledger.judge(partial(asker_of, call, way.accepted))
         self._ledgers.under_way.discard(before)
         self._ledgers.under_way.add(ledger)
@@ -244,9 +246,12 @@ class Attempting:
         """Give the agent what is still kept from it, since no other attempt follows."""
         relay, held = step.relay, step.held
         assert relay is not None
-        if held is not None and not relay.has_given:
+        if held is not None and not (relay.has_given or step.ledger.vetting.stands_in):
             step.ledger.stand(held[1])
-            await held[0].give()
+            judging = step.ledger.judging
+            judging.refusal = judging.refusal or held[1].judging.refusal
+            if judging.refusal is None:
+                await held[0].give()
             return ending
         step.ledger.stand()
         is_refused = step.ledger.judging.refusal is not None

@@ -22,8 +22,13 @@ class Hold:
         *,
         from_start: bool = False,
         keeps_passed: bool = False,
+        drops: bool = False,
     ) -> None:
-        """`from_start`: no event passes. With `keeps_passed` those that pass are kept as well, for whom needs all of the answer."""
+        """`from_start`: no event passes. With `keeps_passed` those that pass are kept as well, for whom needs all of the answer.
+
+        With `drops` nothing passes of what is too long to wait.
+        """
+        self._drops = drops
         self._cutter = cutter
         self._limit_bytes = limit_bytes
         self._keeps_passed = keeps_passed
@@ -34,7 +39,7 @@ class Hold:
         self.is_holding = from_start
         """Events wait."""
         self.gave_up = False
-        """More would have had to wait than may; all of it has passed."""
+        """More would have had to wait than may; all of it has passed, or is dropped."""
         self.passed: list[bytes] = []
         """Events that have gone on, where they are kept."""
         self.waiting: list[bytes] = []
@@ -53,7 +58,10 @@ class Hold:
         going = [self._take(meter(event), asks) for event in self._cutter.feed(data)]
         if self._kept_bytes + self._cutter.waiting_bytes > self._limit_bytes:
             self.gave_up = True
-            going.append(self.released(meter))
+            if self._drops:
+                self.dropped(meter)
+            else:
+                going.append(self.released(meter))
         return b"".join(going)
 
     def _take(self, event: bytes, asks: Callable[[], bool]) -> bytes:

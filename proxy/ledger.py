@@ -61,8 +61,6 @@ class Ledger:
         self._dialect = dialect
         self._book = desk.settler.book
         self._delivered = False
-        self.wanted: bytes | None = None
-        """See `Watch`."""
         self._counted = False
         self.reading = Reading()
         self.exchange = Exchange(opened, began)
@@ -81,11 +79,7 @@ class Ledger:
         await self._desk.spool.append_wait(self._opening())
 
     def _opening(self) -> tuple[bytes, ...]:
-        return (
-            encode(self.exchange.opened),
-            *self.following.begun(),
-            *self.judging.begun(),
-        )
+        return (encode(self.exchange.opened), *self.following.begun(), *self.judging.begun())  # fmt: skip
 
     def judge(self, asker: Callable[[], Asker]) -> None:
         """Note what the policies say; `BlockedError` where the call must not go upstream. `asker` says who is answered then."""
@@ -153,9 +147,7 @@ class Ledger:
         self.note("injection", reason="refused", detail=f"status {status}")
         return True
 
-    def answered(
-        self, head: AnswerHead, first_byte_at: float
-    ) -> tuple[Sequence[tuple[bytes, bytes]], Framing]:
+    def answered(self, head: AnswerHead, first_byte_at: float) -> tuple[Sequence[tuple[bytes, bytes]], Framing]:  # fmt: skip
         """Read the head and set up the meter; give the agent's headers."""
         exchange = self.exchange
         exchange.http_status = head.status
@@ -203,6 +195,11 @@ class Ledger:
     def terminal(self) -> bool:
         """Whether the terminal event has passed."""
         return self._answer.terminal
+
+    @property
+    def wanted(self) -> bytes | None:
+        """See `Watch`."""
+        return self.vetting.wanted
 
     async def close(self, ending: Ending, *, stands: bool = True) -> None:
         """Write `Close` and wait for it, within the spool's bound; the second and later calls do nothing.

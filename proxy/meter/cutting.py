@@ -52,6 +52,13 @@ class Cutter:
         return rest
 
 
+class EventCutter(Cutter):
+    """Gives whole server-sent events."""
+
+    def __init__(self) -> None:
+        super().__init__(_end_of_event)
+
+
 def cutter_for(content_type: str) -> Cutter | None:
     """Give what cuts an answer of this type; `None` for one that is no stream, or in a framing that cannot be cut."""
     kind = content_type.lower()

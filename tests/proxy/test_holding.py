@@ -98,3 +98,10 @@ def test_what_is_released_is_what_came(events: list[bytes], size: int, limit: in
     got += stream.hold.ended(stream.meter)
     got += stream.hold.released(stream.meter)
     assert got == stream.metered == said
+
+
+def test_where_nothing_may_pass_what_is_too_long_is_dropped():
+    stream = Stream(limit_bytes=30, from_start=True, drops=True)
+    assert stream.feed(TEXT + CALL + END) == b""
+    assert (stream.hold.gave_up, stream.hold.is_dropped, stream.hold.waiting) == (True, True, [])  # fmt: skip
+    assert stream.feed(TEXT) == b""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.meter.cutting import Cutter, cutter_for
+from proxy.meter.cutting import Cutter, EventCutter, cutter_for
 from proxy.meter.dialect import Head
 from proxy.meter.dialects import recognise
 from proxy.meter.tee import Tee
@@ -50,6 +50,10 @@ def test_what_has_not_ended_waits_and_is_given_at_the_end():
     assert made.waiting_bytes == 8
     assert made.rest() == b"data: 2\n"
     assert made.rest() == b""
+
+
+def test_events_can_be_cut_whatever_the_answer_says_it_is():
+    assert EventCutter().feed(b"data: 1\n\ndata") == [b"data: 1\n\n"]
 
 
 def test_carriage_returns_alone_end_lines_once_something_follows():
