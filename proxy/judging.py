@@ -10,7 +10,7 @@ from proxy.forward.failures import BlockedError
 from proxy.govern.announcing import every
 from proxy.govern.tab import Tab
 from proxy.http.headers import RawHeaders
-from proxy.judge.bench import first_of
+from proxy.judge.findings import first_of
 from proxy.judge.refusals import (
     VERDICT_HEADER,
     Asker,

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from proxy.govern.announcing import Announcer, event_of, event_of_breaker, every
 from proxy.govern.asking import Asking, Placed, Quoting
+from proxy.govern.court import Court
+from proxy.govern.rules import Rules
 from proxy.govern.said import Answered
 from proxy.govern.spending import Spending
-from proxy.govern.tab import Court, Rules, Tab
+from proxy.govern.tab import Tab
 from proxy.judge.bench import Bench
 from proxy.judge.budgets import Account
 from proxy.judge.claims import Change, Phase, Turned

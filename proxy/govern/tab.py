@@ -7,8 +7,7 @@ that could not be judged goes on. What does not: the rules (`governor.py`), the 
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from msgspec.structs import replace
 
@@ -17,17 +16,15 @@ from proxy.govern.asking import (
     UNQUOTED,
     Asking,
     Placed,
-    Quoting,
     case_of,
     kin_of,
-    site_of,
 )
-from proxy.govern.noting import Noting
-from proxy.govern.said import NOTHING, Answered, said
+from proxy.govern.court import Court
+from proxy.govern.rules import Heed, Rules
+from proxy.govern.said import NOTHING, said
 from proxy.http.headers import RawHeaders
 from proxy.judge import gates, unpriced
-from proxy.judge.bench import MAX_SITES, Bench, Needs, Spent, first_of
-from proxy.judge.budgets import Account
+from proxy.judge.bench import Needs, Spent
 from proxy.judge.case import Case
 from proxy.judge.claims import (  # fmt: skip
     Answer,
@@ -40,9 +37,8 @@ from proxy.judge.claims import (  # fmt: skip
     named,
     taken_back,
 )
-from proxy.judge.expected import Expected
-from proxy.judge.gates import Gates, Passage
-from proxy.judge.matching import effective
+from proxy.judge.findings import first_of
+from proxy.judge.gates import Passage
 from proxy.judge.signals import ALIVE, End, read_signals
 from proxy.judge.tool_call_settings import ToolCallSettings
 from proxy.judge.verdict import Action, Verdict
@@ -58,67 +54,6 @@ _RESULT = re.compile(rb"tool|function", re.IGNORECASE)
 """Stands in a message that brings a tool's result, in any family."""
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Heed(NamedTuple):
-    """What counts for a call, by the policies of its site."""
-
-    needs: Needs
-    passage: Passage
-    tool_calls: ToolCallSettings
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether anything is looked at."""
-        return self.needs.anything or bool(self.passage.claims) or self.tool_calls.mode != "off"  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The policies under one set of settings."""
-
-    bench: Bench
-    gates: Gates
-    tool_calls: ToolCallSettings
-    _heeded: dict[tuple[str, ...], Heed] = field(default_factory=dict)
-
-    def heed(self, asking: Asking) -> Heed:
-        """Say what counts for a call."""
-        ask = asking.ask
-        where = (asking.tenant, asking.agent, asking.caller, asking.route, ask.model, ask.kind, asking.origin)  # fmt: skip
-        heed = self._heeded.get(where)
-        if heed is None:
-            if len(self._heeded) >= MAX_SITES:
-                self._heeded.clear()  # models' names come from agents; to make one anew takes microseconds
-            site = site_of(asking)
-            passage = self.gates.passage(site, asking.origin)
-            answers = effective(self.tool_calls, self.tool_calls.when, site)
-            heed = self._heeded[where] = Heed(self.bench.needs(site), passage, answers)
-        return heed
-
-
-@dataclass(frozen=True, slots=True)
-class Court:
-    """What all calls of a worker have in common."""
-
-    seed: int
-    clock: Callable[[], int]
-    quote: Quoting
-    refuses_unpriced: Callable[[], bool]
-    """Whether models without a price are refused, whatever the policies say."""
-    expected: Expected
-    answered: Answered
-    tell: Callable[[Sequence[Change], int], None]
-    meet: Callable[[Asking, int], None]
-    """Told whose a breaker is, by its key."""
-    random: Callable[[], int]
-    """0 to 65,535."""
-    fault: Callable[[str], None]
-    is_shared: bool
-    """Others keep the accounts: nothing of them is written down here."""
-    spend: Callable[[Sequence[Account]], None]
-    """Told on which accounts of budgets a call is counted."""
-    noting: Noting = field(default_factory=Noting)
 
 
 class Tab:

@@ -21,20 +21,25 @@ import msgspec
 
 from proxy.judge import wording
 from proxy.judge.budgets import Account, account_of, budget_lines
-from proxy.judge.caps import BACKSTOP, CAPS, backstop_lines, cap_lines, window_share
+from proxy.judge.caps import CAPS, backstop_lines, cap_lines, window_share
 from proxy.judge.case import Case
-from proxy.judge.circles import Circles, Seen, circles_of
+from proxy.judge.circles import Circles, circles_of
 from proxy.judge.claims import (  # fmt: skip
     MOST,
     Answer,
     Change,
     Claim,
-    Finding,
-    Level,
     Mode,
     Scope,
     Settle,
     Take,
+)
+from proxy.judge.findings import (
+    BUSY_SECONDS,
+    first_of,
+    is_put_off,
+    of_circle,
+    of_finding,
 )
 from proxy.judge.lines import US_PER_SECOND, Amount, Line, Terms, Vary
 from proxy.judge.matching import ModeName, Site
@@ -45,8 +50,6 @@ from proxy.judge.verdict import Action, Reason, Verdict
 
 MAX_SITES = 1024
 """Some 5 KB each with the defaults; making one again takes a tenth of a millisecond."""
-BUSY_SECONDS = 2
-"""After so long a call that was refused for what is in flight may try again: half the calls to a model take no longer."""
 _TOOL_NAMES = 4096
 
 
@@ -150,18 +153,18 @@ class Bench:
             return None
         plan, notes = self._plan_of(case), self._settings.notes
         found = [
-            _of_finding(plan.lines[each.claim], each, case, notes)
+            of_finding(plan.lines[each.claim], each, case, notes)
             for each in answer.findings
             if each.claim < len(plan.lines)
         ]  # fmt: skip
         # Of refusals the final one counts, also where nothing is refused since all of them observe.
-        found.sort(key=_is_put_off)
+        found.sort(key=is_put_off)
         if answer.admitted:
             full = self._full(plan, case)
             found += [full] if full else []
             if plan.circles is not None and answer.tails:
                 seen = plan.circles.seen(case, answer.tails)
-                found += [_of_circle(each, case, notes) for each in seen]
+                found += [of_circle(each, case, notes) for each in seen]
         return first_of(found)
 
     def settled(
@@ -264,69 +267,3 @@ def _worst(case: Case) -> tuple[int, int]:
     longest = case.max_output_tokens
     tokens = case.expected_tokens if longest is None else case.input_tokens + longest
     return case.worst_nano, tokens
-
-
-def _action(mode: Mode | ModeName, *, is_warning: bool) -> Action:
-    if is_warning:
-        return Action.WARN
-    return Action.WOULD_BLOCK if mode == Mode.OBSERVE else Action.BLOCK
-
-
-def _of_finding(line: Line, finding: Finding, case: Case, notes: bool) -> Verdict:
-    rule, note = line.rule, ""
-    level, value, limit = finding.level, finding.value, finding.limit
-    is_warning, is_busy = level is Level.WARN, level is Level.BUSY
-    action = _action(line.claim.mode, is_warning=is_warning)
-    reason = Reason.IN_FLIGHT if is_busy else rule.reason
-    if is_warning:
-        limit = max((each for each in rule.levels if each <= value), default=limit)
-        said = wording.near(rule, value, limit, case)
-        note = _note(line, value) if notes else ""
-    elif is_busy:
-        said = wording.busy(rule, value, limit, BUSY_SECONDS)
-    else:
-        said = wording.over(rule, value, limit, case)
-    return Verdict(
-        action, rule.policy, reason, said, rule.scope, wording.decimal(rule, value), wording.decimal(rule, limit),
-        BUSY_SECONDS if is_busy else 0, is_final=not is_busy, note=note,
-    )  # fmt: skip
-
-
-def _note(line: Line, value: int) -> str:
-    """Say what a model may know of a warning: of its own run, where somebody means it."""
-    rule, claim = line.rule, line.claim
-    if rule.policy not in (CAPS, BACKSTOP) or claim.mode is not Mode.ENFORCE:
-        return ""
-    return wording.note(rule, value, claim.limit if isinstance(claim, Take) else claim.limit_us)  # fmt: skip
-
-
-def _of_circle(seen: Seen, case: Case, notes: bool) -> Verdict:
-    threshold = seen.threshold
-    action = _action(threshold.mode, is_warning=not seen.is_over)
-    limit = threshold.block if seen.is_over else threshold.warn
-    said = wording.pattern(threshold.reason, threshold.policy, seen.times, seen.period, case)  # fmt: skip
-    note = ""
-    if notes and threshold.mode == "enforce" and not seen.is_over:
-        note = wording.note_of_pattern(threshold.reason, seen.times, seen.period, threshold.block)  # fmt: skip
-    return Verdict(action, threshold.policy, threshold.reason, said, "run", str(seen.times), str(limit), note=note)  # fmt: skip
-
-
-def first_of(found: Sequence[Verdict]) -> Verdict | None:
-    """Give the verdict that counts, with the others beside it in their order."""
-    if not found:
-        return None
-    counts = min(found, key=_weight)  # the first of equals
-    others = tuple(each for each in found if each is not counts)
-    return msgspec.structs.replace(counts, others=others) if others else counts
-
-
-def _is_put_off(verdict: Verdict) -> bool:
-    return not verdict.is_final
-
-
-def _weight(verdict: Verdict) -> int:
-    if verdict.action is Action.BLOCK:
-        return 0 if verdict.is_final else 1
-    if verdict.action is Action.REPAIRED:
-        return 1
-    return 2 if verdict.action is Action.WOULD_BLOCK else 3

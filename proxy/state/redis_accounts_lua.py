@@ -1,6 +1,6 @@
 """Accounts, gates and breakers within Redis: what `claiming.py` and `accounts.py` do, in Lua.
 
-What lives here: the text of the functions, and of three scripts that stand alone. What does not: how arguments are written and replies read
+What lives here: the text of the functions, and of two scripts that stand alone. What does not: how arguments are written and replies read
 (`redis_accounts.py`), the rules of a breaker (`redis_breaker.py`).
 
 `FUNCTIONS` may be pasted into a bigger script that has `prefix`, `sub` (`string.sub`) and `call` (`redis.call`). It leaves one local:
@@ -271,13 +271,9 @@ end
 
 FUNCTIONS = (
     "local accounts = (function()\n"
-    + _BREAKER
-    + _KEEPING
-    + _HOLDING
-    + _CLAIMING
-    + _TELLING
+    + _BREAKER + _KEEPING + _HOLDING + _CLAIMING + _TELLING
     + "return accounts\nend)()\n"
-)
+)  # fmt: skip
 
 CLAIM = (
     _HEAD
@@ -300,13 +296,3 @@ return accounts.tell(7, tonumber(ARGV[2]), ARGV[3])
 """
 )
 """ARGV: prefix, now, holder, its connection, the note's number, whether it may have come before; changes. Reply: how many could not be taken in, which breakers turned."""
-
-SPENT = """
-local found, now = {}, tonumber(ARGV[2])
-for at = 3, #ARGV do
-  local account = redis.call('HMGET', ARGV[1] .. 't:' .. ARGV[at], 'e', 'v')
-  found[#found + 1] = tonumber(account[1] or '0') > now and account[2] or '0'
-end
-return found
-"""
-"""ARGV: prefix, now; keys of accounts that are nobody's. Reply: what is settled on each."""

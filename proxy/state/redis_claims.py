@@ -10,7 +10,7 @@ What is told is told once: where the connection broke before the reply, the note
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from proxy.judge.claims import (
     taken_back,
 )
 from proxy.state.redis_accounts import Writer, answer_of, turned_of, written_claims
-from proxy.state.redis_accounts_lua import APPLY, CLAIM, SPENT
+from proxy.state.redis_accounts_lua import APPLY, CLAIM
 from proxy.state.redis_asked import Kept, Script, Unavailable
 from proxy.state.redis_holds import (
     A_SWEEP,
@@ -37,9 +37,9 @@ from proxy.state.redis_holds import (
 )
 from proxy.state.redis_line import Line
 
-_CLAIM, _APPLY, _OWNED, _SPENT = (Script(text) for text in (CLAIM, APPLY, OWNED, SPENT))  # fmt: skip
+_CLAIM, _APPLY, _OWNED = (Script(text) for text in (CLAIM, APPLY, OWNED))
 _BEAT = Script(BEAT, is_probe=True)
-SCRIPTS = (_CLAIM, _APPLY, _BEAT, _OWNED, _SPENT)
+SCRIPTS = (_CLAIM, _APPLY, _BEAT, _OWNED)
 PATIENT_SECONDS = 5.0
 """For what no call waits for; a claim whose answer is not taken is lost."""
 A_NOTE = 1000
@@ -108,18 +108,6 @@ class Claims:
         except Unavailable:
             self._kept.unjudged += 1
             return None
-
-    async def spent(self, keys: Sequence[int], now_us: int) -> Mapping[int, int] | None:
-        """Give what is settled on accounts that are nobody's; `None` where nobody says. What was told before is in it."""
-        if not keys:
-            return {}
-        self.flush()
-        args = [self.prefix, b"%d" % now_us, *(key.to_bytes(8, "big") for key in keys)]
-        try:
-            reply = await self._line.ask(_SPENT, args, PATIENT_SECONDS)
-        except Unavailable:
-            return None
-        return dict(zip(keys, map(int, reply), strict=True))
 
     def answered(self, reply: Any, claims: Sequence[Claim], owners: Owners) -> Answer:
         """Read what became of claims, and remember what is held; without claims there is no reply."""

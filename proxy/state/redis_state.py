@@ -27,6 +27,7 @@ from proxy.state import (  # fmt: skip
     redis_finding,
     redis_place,
     redis_scripts,
+    redis_spent,
     redis_values,
 )
 from proxy.state.circuit import Circuit, Pauses
@@ -132,10 +133,7 @@ class RedisState:
         claims, now_us = ((), 0) if plea is None else (plea.claims, plea.now_us)
         late = partial(self._late, run, claims, now_us) if claims else None
         try:
-            args = [
-                *self._head,
-                *redis_admission.arguments(run, self._names, is_step, step_id),
-            ]
+            args = [*self._head, *redis_admission.arguments(run, self._names, is_step, step_id)]  # fmt: skip
             args += self.claims.written(claims, redis_admission.owners_in(run), now_us)
             args += written(changes, run.tenant, self._names)
             reply = await self.line.ask(ADMIT, args, taken=late)
@@ -160,9 +158,8 @@ class RedisState:
         """Read a call's run, and what it has come to where it is remembered."""
         try:
             known = redis_admission.decided(run, reply)
-            return known, totals_of(reply[1]) if redis_admission.is_admitted(
-                reply
-            ) else None
+            is_admitted = redis_admission.is_admitted(reply)
+            return known, totals_of(reply[1]) if is_admitted else None
         except (ValueError, KeyError):
             # A run that another version wrote; what was claimed is held all the same.
             self.kept.unwritable += 1
@@ -170,9 +167,8 @@ class RedisState:
 
     def _is_heard(self, plea: Plea, run: Run, reply: Sequence[Any]) -> bool:
         """Have a plea hear its answer; say whether its call goes on."""
-        return plea.hear(
-            self.claims.answered(reply[0], plea.claims, redis_admission.owners_in(run))
-        )
+        owners = redis_admission.owners_in(run)
+        return plea.hear(self.claims.answered(reply[0], plea.claims, owners))
 
     def _late(self, run: Run, claims: Sequence[Claim], now_us: int, reply: Any) -> None:
         """See that a call holds nothing whose admission was waited for in vain."""
@@ -185,8 +181,9 @@ class RedisState:
         return await self.claims.claim(claims, owners, now_us)
 
     async def spent(self, keys: Sequence[int], now_us: int) -> Mapping[int, int] | None:
-        """See `State`."""
-        return await self.claims.spent(keys, now_us)
+        """See `State`. What was told before is in it."""
+        self.claims.flush()
+        return await redis_spent.spent(self.line, self._names.prefix, keys, now_us)
 
     def tell(self, changes: Sequence[accounting.Change], now_us: int) -> None:
         """See `State`. What is told in one turn of the event loop is sent at once."""
@@ -223,10 +220,8 @@ class RedisState:
     ) -> None:
         try:
             args = [*self._head, self._names.run(*place), time_of(now_us)]
-            args += [
-                *redis_values.spent_of(spent),
-                *written(changes, place[0], self._names),
-            ]
+            args += redis_values.spent_of(spent)
+            args += written(changes, place[0], self._names)
         except (ValueError, OverflowError):
             self.kept.unwritable += 1
             return
@@ -299,6 +294,6 @@ def redis_state(
 ) -> RedisState:  # fmt: skip
     """Wire a keeper."""
     circuit = Circuit(pauses or Pauses(), time.monotonic, random.random)
-    scripts = (*SCRIPTS, *redis_claims.SCRIPTS, redis_finding.FIND)
+    scripts = (*SCRIPTS, *redis_claims.SCRIPTS, redis_finding.FIND, redis_spent.SPENT)
     line = Line(place.connection(), circuit, scripts, place.name, patience)
     return RedisState(seed, line, max_runs, idle_us, ended, turned, met)

@@ -23,6 +23,7 @@ COVERED_ELSEWHERE: dict[str, str] = {
     "proxy/identify/fits.py": "test_continuation.py and test_ladder.py choose among calls by it",
     "proxy/identify/sessions.py": "test_ladder.py lets time pass between calls",
     "proxy/state/redis_scripts.py": "test_redis_state.py runs them in a server of Python, and compares them with memory",
+    "proxy/govern/court.py": "declarations only; test_tab.py holds it",
     "proxy/judge/case.py": "declarations only; test_bench.py judges them",
     "proxy/judge/verdict.py": "declarations only; test_bench.py makes each of them",
     "proxy/forward/origin.py": "declarations only; test_pool.py shows which origins share connections",

@@ -21,7 +21,7 @@ from tests.helpers.spooled import make_open
 ASK = Ask("openai_embeddings", "embeddings", Kind.LLM, is_step=True, model="m")
 
 
-NOTHING = replace(QUIET, **{name: replace(getattr(QUIET, name), mode="off") for name in ("breaker", "rate_gate", "quota_gate")})  # fmt: skip
+NOTHING = replace(QUIET, **{name: replace(getattr(QUIET, name), mode="off") for name in ("breaker", "rate_gate", "quota_gate", "tool_calls")})  # fmt: skip
 
 
 def budget(steps: int) -> PolicySettings:
@@ -96,7 +96,7 @@ def test_what_no_policy_looks_at_is_not_found_out(monkeypatch):
 
 
 def test_what_counts_for_a_site_is_kept_within_bounds(monkeypatch):
-    monkeypatch.setattr("proxy.govern.tab.MAX_SITES", 2)
+    monkeypatch.setattr("proxy.govern.rules.MAX_SITES", 2)
     governor = make_governor(MemoryState(10, 10**12), None, budget(1))
     tabs = [tab_of(governor, replace(ASK, model=f"m{number % 3}")) for number in range(6)]  # fmt: skip
     assert all(tabs)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from proxy.judge.bench import BUSY_SECONDS, Bench, first_of
+from proxy.judge.bench import Bench
 from proxy.judge.budgets import BudgetSettings
 from proxy.judge.caps import BackstopSettings, CapLimits, CapSettings
 from proxy.judge.case import Case
@@ -22,6 +22,7 @@ from proxy.judge.claims import (  # fmt: skip
     Tail,
     Take,
 )
+from proxy.judge.findings import BUSY_SECONDS
 from proxy.judge.loops import (  # fmt: skip
     CycleSettings,
     NoProgressSettings,
@@ -328,17 +329,6 @@ def test_c21_a_fault_lets_calls_pass_or_not_as_the_settings_say(on_error: str, i
 def test_every_scope_has_its_owner():
     scopes = {claim.scope for claim in Bench(everything("enforce"), TERMS).claims(CASE) if isinstance(claim, Take)}  # fmt: skip
     assert scopes == set(Scope)
-
-
-def test_what_stopped_an_answer_weighs_more_than_what_would_have():
-    def said(action: Action, *, is_final: bool = True) -> Verdict:
-        return Verdict(action, action, Reason.STEPS, "", "run", "1", "1", is_final=is_final)  # fmt: skip
-
-    every = [said(each) for each in (Action.WARN, Action.WOULD_BLOCK, Action.REPAIRED, Action.BLOCK)]  # fmt: skip
-    while every:
-        found = first_of(every)
-        assert found is not None
-        assert found.action is every.pop().action
 
 
 def needs(given: PolicySettings, kind: Kind = Kind.LLM) -> tuple[bool, ...]:

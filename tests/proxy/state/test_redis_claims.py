@@ -320,22 +320,3 @@ async def test_a_call_of_no_run_is_not_told():
         state.note("t", "", [], NOW_US)
         await drained(state)
         assert len(redis.ran) == before + 1
-
-
-async def test_what_is_spent_is_what_was_settled_and_has_not_expired():
-    redis = Redis()
-    async with joined(redis) as state:
-        assert await state.spent([], NOW_US) == {}
-        assert await claim(state, reserve(5), count(9))
-        state.tell([Settle(1, "", 5, 7, HOUR_US)], NOW_US)
-        assert await state.spent([1, 2, 9], NOW_US) == {1: 7, 2: 1, 9: 0}
-        assert await state.spent([1], NOW_US + HOUR_US) == {1: 0}
-
-
-async def test_nobody_says_what_is_spent_without_a_connection():
-    redis = Redis()
-    async with joined(redis) as state:
-        redis.breaks()
-        while state.line.is_connected:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0)
-        assert await state.spent([1], NOW_US) is None
