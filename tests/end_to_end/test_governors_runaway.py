@@ -3,7 +3,7 @@
 What lives here: every family, streamed and not, as one conversation that grows and as calls that have nothing to do with each other.
 What does not: rows in the store and what `tacho show` makes of them (`test_rows_of_runaways.py`), frameworks (`tests/agents/`).
 
-The price table's own rates, 1,200-fold: what takes an agent of today a night takes it twenty steps here.
+Prices are a thousandfold: what takes an agent of today a night takes it twenty steps here.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from google.genai import errors
 from proxy.config import PriceRule, Settings
 from proxy.judge.settings import PolicySettings
 from proxy.simulate.server import Provider
-from tests.helpers.loops import LOOPS, MAX_STEPS
+from tests.helpers.loops import DEAR, ENDLESS, LOOPS, MAX_STEPS
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.records import Recorded
 from tests.helpers.simulated import MODELS, Raw, asking, call, path_of
@@ -31,7 +31,6 @@ pytestmark = [
     pytest.mark.usefixtures("clock"),  # no minute ends meanwhile
 ]
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-ENDLESS = 'Find tea. <<plan: loop forever (call search {"q": "tea $n"} & pad 1700)>>'
 WOULD_SPEND, CAP = 100, 45
 PICO = 10**12
 ERRORS = {
@@ -47,7 +46,7 @@ ROUTES = {"anthropic_messages": "anthropic", "gemini": "gemini"}
 
 def settings(data_dir: Path, provider: Provider, **policies: Any) -> Settings:
     made = msgspec.convert(policies, PolicySettings)
-    return settings_for(data_dir, provider, policies=made, prices=(PriceRule(multiply=1200),))  # fmt: skip
+    return settings_for(data_dir, provider, policies=made, prices=msgspec.convert(DEAR, tuple[PriceRule, ...]))  # fmt: skip
 
 
 def assert_stopped_within_a_step(recorded: list[Recorded], provider: Provider) -> None:
@@ -73,10 +72,11 @@ async def test_c01_a_conversation_that_grows_is_stopped_within_a_step_of_its_cap
             await asyncio.to_thread(LOOPS[name], root, ENDLESS, stream)
         recorded = await proxy.ended(len(provider.seen) + 1)
     assert_stopped_within_a_step(recorded, provider)
-    (run_id,) = {each.open.run_id for each in recorded}
+    # The run, too, unless its id has a figure in it that clients take for another error.
+    assert "`tacho allow " in str(raised.value)
+    assert len({each.open.run_id for each in recorded}) == 1
     assert "run exceeded its cost limit ($" in str(raised.value)
-    assert f" of ${CAP}.00); to let it go on" in str(raised.value)
-    assert f"`tacho allow {run_id}`" in str(raised.value)
+    assert f" of ${CAP}.00); to let " in str(raised.value)
     last = recorded[-1].close
     assert (last.verdict_policy, last.verdict_reason) == ("caps", "cost_limit")
 

@@ -25,6 +25,10 @@ PLAN = """Find the price of the best tea.
 <<plan: think 20 & call search {"q": "best tea"} | call search {"q": "u1"} & call search {"q": "u2"}
 | say Wait. & call search {"q": "price"} | say The price is $last.>>"""
 SAID = "The price is found price."
+ENDLESS = 'Find tea. <<plan: loop forever (call search {"q": "tea $n"} & pad 1700)>>'
+"""A task that never ends; the loops give up after `MAX_STEPS`."""
+DEAR: Any = [{"model": "gemini-*", "rates": {"output": 3500.0}}, {"multiply": 1000.0}]
+"""Prices at which it would cost 100 dollars until then: mostly the table's, a thousandfold."""
 MAX_STEPS = 20
 
 
