@@ -199,7 +199,7 @@ class Attempting:
         trail = before.following.pass_on(opened.ts_us)
         ledger = self._ledgers.begin(call, way.accepted, ask, opened, trail, tab, monotonic())  # fmt: skip
         ledger.exchange.altered += way.altered
-        if before.wanted is not None:
+        if before.vetting.wanted is not None:
             ledger.vetting.follow(before.vetting)
         ledger.judge(partial(asker_of, call, way.accepted))
         self._ledgers.under_way.discard(before)

@@ -61,6 +61,8 @@ class Ledger:
         self._dialect = dialect
         self._book = desk.settler.book
         self._delivered = False
+        self.wanted: bytes | None = None
+        """See `Watch`."""
         self._counted = False
         self.reading = Reading()
         self.exchange = Exchange(opened, began)
@@ -184,7 +186,9 @@ class Ledger:
         passed = self._answer.feed(data)
         if m.first_token_at is None and self._answer.output_started:
             m.first_token_at = connection.inbox.last_at
-        return self.vetting.passed(passed, finished=connection.finished)
+        passed = self.vetting.passed(passed, finished=connection.finished)
+        self.wanted = self.vetting.wanted or self.wanted
+        return passed
 
     def tunnelled(self, from_agent: int, from_upstream: int) -> None:
         """Count the bytes of an upgraded connection."""
@@ -195,11 +199,6 @@ class Ledger:
     def terminal(self) -> bool:
         """Whether the terminal event has passed."""
         return self._answer.terminal
-
-    @property
-    def wanted(self) -> bytes | None:
-        """See `Watch`."""
-        return self.vetting.wanted
 
     async def close(self, ending: Ending, *, stands: bool = True) -> None:
         """Write `Close` and wait for it, within the spool's bound; the second and later calls do nothing.
@@ -265,6 +264,7 @@ class Ledger:
         if self._answer.incomplete:
             self._desk.fault("meter_incomplete")
         final = self.vetting.over(ending, self.reading)
+        self.wanted = self.vetting.wanted or self.wanted
         closed = self.exchange.close(now, final.outcome, final.error_type, self.reading, settlement)  # fmt: skip
         followed = self.following.tell(closed.outcome, closed.error_type, self.reading, closed.closed_us)  # fmt: skip
         encoded = self._encoded(closed)

@@ -144,8 +144,9 @@ class Vetting:
     def passed(self, data: bytes, *, finished: bool) -> bytes:
         """Take what may go on of a piece; give it with what goes on or is said since the answer is over. `finished`: no more comes."""
         # What is all here when it first passes was kept back by whoever asked how much may be.
-        self._is_whole = finished and 0 < len(data) <= self._room
-        self._body, self._room = data if self._is_whole else b"", 0
+        if self._room:
+            self._is_whole = finished and 0 < len(data) <= self._room
+            self._body, self._room = data if self._is_whole else b"", 0
         hold = self._answer.hold
         if hold is None or self._is_over:
             return data

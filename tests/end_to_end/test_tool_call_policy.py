@@ -340,3 +340,21 @@ async def test_where_streams_may_be_held_they_are_asked_for_without_a_coding(
     coding = b"identity" if is_held else b"gzip, br"
     assert origin.requests[0].get(b"accept-encoding") == coding
     assert ("identity_asked" in row.close.altered) == is_held
+
+
+@pytest.mark.parametrize("calls", [GOOD, UNFIT], ids=["good", "bad"])
+@pytest.mark.parametrize("name", STREAMED)
+async def test_however_a_stream_is_sliced_the_agent_gets_the_same(
+    name: str, calls: Any, data_dir: Path, origin: RawOrigin
+):
+    family, sent = asked(name)
+    said = family.answer(calls)
+    pieces = [said[at : at + 7] for at in range(0, len(said), 7)]
+    whole = head_of(family.content_type) + b"".join(map(chunk, pieces)) + LAST_CHUNK
+    got = []
+    for answer in (streamed(family, said), whole):
+        origin.handler = always(answer)
+        async with running(settings(data_dir, origin, mode="enforce")) as proxy:
+            got.append((await proxy.call(sent)).body)
+    assert got[0] == got[1]
+    assert (got[0] == said) == (calls is GOOD)

@@ -1,5 +1,6 @@
 """A model is asked once more where its calls cannot work: the agent sees a valid call after one request of its own."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.helpers.counted import dropped
 from tests.helpers.origin import Exchange, RawOrigin
 from tests.helpers.proxy import Proxy, running
 from tests.helpers.records import Recorded
-from tests.helpers.wire import LAST_CHUNK, STREAM_HEAD, chunk, response
+from tests.helpers.wire import LAST_CHUNK, STREAM_HEAD, chunk, request, response
 
 pytestmark = [
     pytest.mark.blocking_allowed,  # SDKs read certificates and the platform
@@ -99,9 +100,9 @@ def message(number: int, call: Call | None, text: str, stream: bool) -> Any:
 
 def responded(number: int, call: Call | None, text: str, stream: bool) -> Any:
     name, arguments = call or ("", {})
-    item = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "name": name, "arguments": json.dumps(arguments), "status": "completed"}  # fmt: skip
-    said = {"type": "message", "id": f"m_{number}", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": text, "annotations": []}]}  # fmt: skip
-    output = [*([said] if text else []), *([item] if call else [])]
+    item: Any = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "name": name, "arguments": json.dumps(arguments), "status": "completed"}  # fmt: skip
+    said: Any = {"type": "message", "id": f"m_{number}", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": text, "annotations": []}]}  # fmt: skip
+    output: list[Any] = [*([said] if text else []), *([item] if call else [])]
     usage = {"input_tokens": 10 * number, "output_tokens": number, "total_tokens": 11 * number, "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}  # fmt: skip
     whole = {"id": f"resp_{number}", "object": "response", "created_at": 1, "model": "gpt-4o", "status": "completed", "output": output, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "usage": usage}  # fmt: skip
     if not stream:
@@ -177,7 +178,8 @@ async def by_chat(proxy: Proxy, how: str) -> Seen:
             async with client.chat.completions.stream(**asked) as stream:
                 said = await stream.get_final_completion()
         elif how == "streamed":
-            ids, text, calls = set(), "", {}
+            ids, text = set(), ""
+            calls: dict[int, list[str]] = {}
             async for piece in await client.chat.completions.create(**asked, stream=True):  # fmt: skip
                 ids.add(piece.id)
                 for choice in piece.choices:
@@ -375,3 +377,68 @@ async def test_what_is_no_stream_does_not_go_on_behind_one(
     async with running(settings(data_dir, origin)) as proxy:
         await ask(proxy, "messages", "streamed", (anthropic.APIStatusError, AssertionError))  # fmt: skip
         await proxy.ended(2)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_the_next_call_goes_on_from_the_repaired_answer_in_the_same_run(
+    stream: bool, data_dir: Path, origin: RawOrigin
+):
+    scripted(origin, (BAD, "Let me see. "), (GOOD, ""), (None, "Sunny."))
+    call = {"id": "call_2", "type": "function", "function": {"name": "weather", "arguments": json.dumps(GOOD[1])}}  # fmt: skip
+    history = [
+        *ASKED,
+        {"role": "assistant", "content": "Let me see. " if stream else "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_2", "content": "Sunny, 24 degrees."},
+    ]  # fmt: skip
+    async with running(settings(data_dir, origin)) as proxy:
+        for messages in (ASKED, history):
+            body = {"model": "gpt-4o", "messages": messages, "tools": CHAT_TOOLS, "stream": stream}  # fmt: skip
+            sent = request(b"/openai/v1/chat/completions", (b"content-type", b"application/json"), method=b"POST", body=json.dumps(body).encode())  # fmt: skip
+            got = await proxy.call(sent)
+            assert (got.status, b"error" in got.body) == (200, False)
+        rows = sorted(await proxy.ended(3), key=lambda each: each.open.ts_us)
+    assert len({each.open.run_id for each in rows}) == 1
+    assert rows[0].open.run_id
+    assert [(each.open.step_seq, each.open.attempt) for each in rows] == [(1, 0), (1, 1), (2, 0)]  # fmt: skip
+
+
+async def test_an_answer_in_a_coding_is_repaired_too(data_dir: Path, origin: RawOrigin):
+    packed = gzip.compress(json.dumps(message(1, BAD, "Let me see. ", False)).encode())
+    headers = ((b"content-type", b"application/json"), (b"content-encoding", b"gzip"))
+    scripted(origin, response(packed, *headers), (GOOD, ""))
+    async with running(settings(data_dir, origin)) as proxy:
+        _, calls, _ = await by_messages(proxy, "whole")
+    assert calls == [GOOD]
+    assert b"Let me see. " in origin.requests[1].body
+
+
+@pytest.mark.parametrize(
+    ("place", "lost"),
+    [("proxy.judge.reasks.reask", "fault_judge"), ("proxy.meter.grafts.graft", "fault_meter")],
+)  # fmt: skip
+async def test_where_repairing_fails_here_the_answer_is_blocked(
+    place: str, lost: str, data_dir: Path, origin: RawOrigin, monkeypatch: pytest.MonkeyPatch
+):  # fmt: skip
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(place, broken)
+    scripted(origin, (BAD, "Let me see. "), (GOOD, ""))
+    async with running(settings(data_dir, origin)) as proxy:
+        said = await ask(proxy, "messages", "streamed", anthropic.APIStatusError)
+        await proxy.all_ended()
+        assert dropped(proxy.worker)[lost] == 1
+    assert "a tool that the request does not offer" in said
+
+
+async def test_a_second_answer_that_is_too_long_to_be_held_is_not_given(
+    data_dir: Path, origin: RawOrigin
+):
+    scripted(origin, (BAD, "Let me see. "), (GOOD, "word " * 4000))
+    made = settings(data_dir, origin)
+    made = replace(made, limits=replace(made.limits, meter_buffer_bytes=8000))
+    async with running(made) as proxy:
+        said = await ask(proxy, "messages", "streamed", anthropic.APIStatusError)
+        rows = sorted(await proxy.ended(2), key=lambda each: each.open.attempt)
+    assert "a tool that the request does not offer" in said
+    assert [each.end.outcome for each in rows] == ["blocked", "blocked"]

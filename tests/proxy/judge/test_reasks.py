@@ -112,7 +112,7 @@ TURN = {"role": "user", "content": "hi"}
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_message_goes_on_with_its_blocks_and_results(streamed: bool):
     whole = json.dumps({"content": [THOUGHT, CITED, USE]}).encode()
-    said = Answered(Reading(), (MADE_UP,), ("f",), **({"events": [sse(each) for each in STREAM]} if streamed else {"whole": whole}))  # type: ignore[arg-type]  # fmt: skip
+    said = Answered(Reading(), (MADE_UP,), ("f",), **({"events": [sse(each) for each in STREAM]} if streamed else {"whole": whole}))  # fmt: skip
     made = asked_again("anthropic_messages", {"messages": [TURN]}, said)
     before, turn, results = made["messages"]
     assert before == TURN
@@ -183,7 +183,7 @@ def test_gemini_goes_on_with_its_parts(streamed: bool):
     stream = [sse({"candidates": [{"content": {"parts": [each]}}]}) for each in PARTS]
     stream.append(sse({"candidates": [{"finishReason": "STOP"}]}))
     whole = json.dumps({"candidates": [{"content": {"parts": PARTS}}]}).encode()
-    said = Answered(Reading(), (MADE_UP,), ("f",), **({"events": stream} if streamed else {"whole": whole}))  # type: ignore[arg-type]  # fmt: skip
+    said = Answered(Reading(), (MADE_UP,), ("f",), **({"events": stream} if streamed else {"whole": whole}))  # fmt: skip
     made = asked_again("gemini_generate", {"contents": []}, said)
     model, results = made["contents"]
     assert model == {"role": "model", "parts": PARTS}
