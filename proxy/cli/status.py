@@ -125,7 +125,7 @@ def troubles(whole: dict[str, Any]) -> Iterator[str]:
             if fares["last_error"]:
                 yield f"{name} to {destination}: {fares['last_error']}"
     for trouble, names in apart.items():
-        yield f"{', '.join(names)}: {trouble}; calls are in no run unless they name one"
+        yield f"{', '.join(names)}: {trouble}; calls that it cannot place are in no run unless they name one, and pass or not as policies.on_error says"
 
 
 def _cells(facts: dict[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from tests.end_to_end.test_governors import (  # fmt: skip
     verdicts_of,
 )
 from tests.helpers import sse
-from tests.helpers.clock import StandingClock
+from tests.helpers.clock import NOW_US, StandingClock
 from tests.helpers.counted import counted
 from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import running
@@ -169,3 +169,36 @@ async def test_c15_a_stream_gives_its_probe_s_permit_back_at_its_first_event(
                 await proxy.call(ask("r2", 1))
             ).status == 200  # it is closed already
             stream.go.set()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.blocking_allowed  # the spool is read
+async def test_an_upstream_that_fails_for_a_minute_under_200_agents_is_asked_by_probes_alone(
+    origin: RawOrigin, data_dir: Path, clock: type[StandingClock]
+):
+    """All agents ask at once, again and again, until it has recovered."""
+    origin.handler = failing(b"500 Internal Server Error", BROKEN)
+    breaker = {"mode": "enforce", "consecutive_failures": 5, "open_seconds": 5, "max_open_seconds": 20, "jitter_percent": 0, "max_probes": 1}  # fmt: skip
+    async with running(governed(data_dir, origin, breaker=breaker)) as proxy:
+
+        async def all_ask() -> list[int]:
+            answers = await all_at_once(proxy, [ask(f"r{n}", n) for n in range(200)])
+            return sorted(each.status for each in answers)
+
+        assert [(await proxy.call(ask("r", n))).status for n in range(5)] == [500] * 5
+        sent, probes = len(origin.requests), []
+        for second in (5, 10, 15, 35, 54, 55):
+            clock.us = NOW_US + second * SECOND
+            assert (await all_ask()).count(503) >= 199
+            probes.append(len(origin.requests) - sent)
+            sent = len(origin.requests)
+        # Open for 5, 10, 20 and 20 seconds; one probe of 200 agents at the end of each.
+        assert probes == [1, 0, 1, 1, 0, 1]
+        origin.handler = always(answer())
+        clock.us = NOW_US + 75 * SECOND
+        assert (await proxy.call(ask("r", 1))).status == 200
+        assert await all_ask() == [200] * 200
+        await proxy.ended(5 + 7 * 200 + 1)
+    _, events = read_spool(data_dir)
+    turned = [each.action for each in events if each.type == "breaker" and each.action != "block"]  # fmt: skip
+    assert turned == ["open", *["half_open", "open"] * 4, "half_open", "closed"]

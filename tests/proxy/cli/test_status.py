@@ -102,7 +102,7 @@ def test_what_fails_while_its_process_runs_is_said():
         "w0 drops records: size_cap",
         "exporter makes no rows: bad log",
         "exporter to jsonl: no room",
-        "w0, w1: redis is away; calls are in no run unless they name one",
+        "w0, w1: redis is away; calls that it cannot place are in no run unless they name one, and pass or not as policies.on_error says",
     ]
 
 
