@@ -6,7 +6,7 @@ arguments are written and their replies read (`redis_values.py`), sending them (
 A script makes the names of its keys itself: Redis Cluster, which must be told them, is not supported. All begin with ARGV[1]:
 - `f:` + key: a fact, a hash. Every value begins with a letter: `a` call, `l` link, `o` the run that owns the link, `x` mark of an ambiguous
   one, `w` run that waits, `c` mark of a crowded list, `s` session. A call's field is its run and its step, so that a run's share can be
-  taken out.
+  taken out; that of a call of no run is its step alone.
 - `r:` + run: what is known of a run, a hash, with the names under which accounts belong to its root and its session. `k:` + run + shelf: its facts, the oldest first, a list.
 - `p:` + run: what a run was that has ended, a hash: one that comes back goes on where it was.
 - `seen`: all runs by the time when they were last seen, a sorted set.
@@ -15,12 +15,45 @@ Every key expires. Numbers from outside stand in fixed widths, since Lua writes 
 """
 
 from proxy.identify.changes import Shelf
-from proxy.identify.facts import MAX_RECENT, MAX_WAITING, WINDOW_US
+from proxy.identify.facts import MAX_RECENT, MAX_WAITING, RETRY_US, WINDOW_US
 from proxy.identify.sessions import GAP_US
 from proxy.state.memory import ROOM
 
 PAST_SECONDS = 6 * 3600
 """For so long a run may come back."""
+
+_TRIM = """
+local function trim(fact)
+  local oldest, since = nil, nil
+  local all = call('HGETALL', fact)
+  for at = 1, #all, 2 do
+    local seen = sub(all[at + 1], 14, 29)
+    if not since or seen < since then oldest, since = all[at], seen end
+  end
+  call('HDEL', fact, oldest)
+end
+"""
+
+STRAY = (
+    f"local MAX_RECENT, SECONDS = {MAX_RECENT}, {2 * RETRY_US // 1_000_000}\n"
+    "local prefix, sub, call = ARGV[1], string.sub, redis.call\n"
+    + _TRIM
+    + """
+for at = 2, #ARGV, 3 do
+  local fact, step, value = prefix .. 'f:' .. ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local known = call('HGET', fact, step)
+  if value == '' then
+    call('HDEL', fact, step)
+  else
+    if not known or sub(known, 10, 13) <= sub(value, 10, 13) then call('HSET', fact, step, value) end
+    if call('HLEN', fact) > MAX_RECENT then trim(fact) end
+    call('EXPIRE', fact, SECONDS)
+  end
+end
+return 1
+"""
+)
+"""ARGV: prefix; key, step and call of calls of no run, or nothing instead of a call that is done."""
 
 LOOK = """
 local found, ids = {}, ARGV[2]
@@ -53,6 +86,7 @@ end
 
 APPLYING = (
     _FORGET
+    + _TRIM
     + """
 local ttl, lives = ARGV[2], {}
 
@@ -68,16 +102,6 @@ local function shelve(run, shelf, key)
     drop(prefix .. 'f:' .. call('LPOP', list), run)
   end
   call('EXPIRE', list, ttl)
-end
-
-local function trim(fact)
-  local oldest, since = nil, nil
-  local all = call('HGETALL', fact)
-  for at = 1, #all, 2 do
-    local seen = sub(all[at + 1], 14, 29)
-    if not since or seen < since then oldest, since = all[at], seen end
-  end
-  call('HDEL', fact, oldest)
 end
 
 -- A push, apart: p key(8) shelf(1) run(8) length(3) step number(8) attempt(4) seen(16) length(3) continued_by call

@@ -25,7 +25,6 @@ from proxy.state import (  # fmt: skip
     redis_admission,
     redis_claims,
     redis_finding,
-    redis_place,
     redis_scripts,
     redis_spent,
     redis_values,
@@ -34,6 +33,7 @@ from proxy.state.circuit import Circuit, Pauses
 from proxy.state.finding import Finding
 from proxy.state.redis_asked import Kept, Patience, Script, Unavailable, losses
 from proxy.state.redis_line import Line
+from proxy.state.redis_place import Place as Where
 from proxy.state.redis_seen import Seen
 from proxy.state.redis_values import Names, run_of, time_of, totals_of, written
 from proxy.state.totals import NOTHING, Place, Totals
@@ -46,8 +46,8 @@ TOUCHES = 4
 """So many times in the span after which it would end a run with a call under way is said to live."""
 MAX_SECONDS = 10**9
 
-_TEXTS = (redis_scripts.LOOK, redis_admission.ADMIT, redis_scripts.NOTE, redis_scripts.OWN, redis_scripts.CLAIM)  # fmt: skip
-LOOK, ADMIT, NOTE, OWN, CLAIM = SCRIPTS = tuple(Script(text) for text in _TEXTS)
+_TEXTS = (redis_scripts.LOOK, redis_admission.ADMIT, redis_scripts.NOTE, redis_scripts.OWN, redis_scripts.CLAIM, redis_scripts.STRAY)  # fmt: skip
+LOOK, ADMIT, NOTE, OWN, CLAIM, STRAY = SCRIPTS = tuple(Script(text) for text in _TEXTS)
 
 
 class RedisState:
@@ -193,8 +193,11 @@ class RedisState:
         """See `State`: in Redis, accounts expire by themselves."""
 
     def note(self, tenant: str, run_id: str, changes: Sequence[Change], now_us: int) -> None:  # fmt: skip
-        """See `State`. What is sent in one turn of the event loop is sent at once; calls of no run are not shared."""
+        """See `State`. What is sent in one turn of the event loop is sent at once."""
         if not run_id:
+            if changes:
+                args = redis_values.strays(changes)
+                self.line.tell(STRAY, [self._names.prefix, *args])
             return
         run, totals = self._seen.get((tenant, run_id))
         if run is not None:
@@ -287,7 +290,7 @@ class RedisState:
 
 
 def redis_state(
-    seed: int, place: redis_place.Place, max_runs: int, idle_us: int, ended: Callable[[Run, Totals], None],
+    seed: int, place: Where, max_runs: int, idle_us: int, ended: Callable[[Run, Totals], None],
     patience: Patience | None = None, pauses: Pauses | None = None,
     turned: Callable[[Turned], None] = lambda turned: None,
     met: Callable[[int, Phase], None] = lambda key, phase: None,

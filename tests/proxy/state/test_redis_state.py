@@ -393,15 +393,6 @@ async def test_without_redis_nothing_is_known_and_nothing_is_raised():
     assert repr(state) == "RedisState(Line('nowhere:6379/0'))"
 
 
-async def test_calls_of_no_run_are_not_shared(server):
-    async with joined(server) as made:
-        state = alone(made)
-        state.note("t", "", [push("", "s", 1, Shelf.BRIEF, state="failed")], 1)
-        assert await state.drained(5)
-        assert await look(state, 1) == {}
-        assert set(state.losses().values()) == {0}
-
-
 async def test_what_was_told_before_has_been_taken_when_it_is_drained(server):
     async with joined(server) as made:
         state = alone(made)
@@ -474,3 +465,28 @@ async def compare(server: str, acts: list[tuple[str, str, list[Change], str]]) -
             both = [sorted(await told.of(each, now), key=str) for told, each in zip(ends, keepers, strict=True)]  # fmt: skip
             assert both[0] == both[1]
             assert plain(await memory.look(keys)) == plain(await shared.look(keys))
+
+
+async def test_a_call_of_no_run_is_known_to_its_next_attempt_until_it_is_done(state):
+    def stray(step: str, seen_us: int, **more: Any) -> list[Change]:
+        return [Push(7, Shelf.BRIEF, Asked("", step, 0, 0, seen_us, **more))]
+
+    async def known() -> list[tuple[str, int, str]]:
+        if isinstance(state, RedisState):
+            assert await state.drained(5)
+        fact = (await state.look([7]) or {}).get(7)
+        return [(each.step_id, each.attempt, each.state) for each in fact.asked] if isinstance(fact, Calls) else []  # fmt: skip
+
+    state.note("t", "", stray("s1", 1), 1)
+    assert await known() == [("s1", 0, "open")]
+    state.note("t", "", stray("s1", 2, state="failed"), 2)
+    state.note("t", "", stray("s2", 3), 3)
+    assert await known() == [("s1", 0, "failed"), ("s2", 0, "open")]
+    state.note("t", "", stray("s1", 4, attempt=1), 4)
+    state.note("t", "", stray("s1", 2, state="failed"), 5)  # comes late
+    assert ("s1", 1, "open") in await known()
+    state.note("t", "", stray("s1", 6, attempt=1, state="done"), 6)
+    assert await known() == [("s2", 0, "open")]
+    for number in range(3 * MAX_RECENT):
+        state.note("t", "", stray(f"n{number}", 10 + number), 10 + number)
+    assert [step for step, _, _ in await known()] == [f"n{number}" for number in range(2 * MAX_RECENT, 3 * MAX_RECENT)]  # fmt: skip
