@@ -8,6 +8,7 @@ nobody takes, so that no other one gets it (redis-py #2624 and #2665, CVE-2023-2
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -59,6 +60,7 @@ class Line:
         self._filled = asyncio.Event()
         self._stalled = asyncio.Event()
         self._connected = asyncio.Event()
+        self._tried = asyncio.Event()
         self.clock = SharedClock()
         self.counts = Counts()
         self.greeters: list[Callable[[], None]] = []
@@ -80,20 +82,18 @@ class Line:
 
     async def connected(self, seconds: float) -> bool:
         """Wait for a connection; say whether there is one."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._connected.wait()
-        except TimeoutError:
-            return False
-        return True
+        return self.is_connected
+
+    async def tried(self) -> None:
+        """Wait until it was tried once to connect, which takes a bounded time."""
+        await self._tried.wait()
 
     async def ask(
-        self,
-        script: Script,
-        args: Sequence[bytes],
-        seconds: float = 0.0,
-        taken: Taker | None = None,
-    ) -> Any:
+        self, script: Script, args: Sequence[bytes], seconds: float = 0.0, taken: Taker | None = None
+    ) -> Any:  # fmt: skip
         """Give the script's reply; raise `Unavailable` where there is none in time. One that comes later goes to `taken`."""
         if not self.is_connected or self._is_full() or not self._may_ask(script):
             self.counts.refused += 1
@@ -120,12 +120,8 @@ class Line:
         return script.is_probe if self._trouble.refusal else self._circuit.allows()
 
     def tell(
-        self,
-        script: Script,
-        args: Sequence[bytes],
-        taken: Taker | None = None,
-        again: Sequence[bytes] | None = None,
-    ) -> None:
+        self, script: Script, args: Sequence[bytes], taken: Taker | None = None, again: Sequence[bytes] | None = None
+    ) -> None:  # fmt: skip
         """Send something to which nobody waits for a reply. `again` is sent where the connection breaks before it."""
         if self._is_full():
             self.counts.dropped += 1
@@ -176,6 +172,7 @@ class Line:
                     _logger.warning("redis_unreachable", extra={"detail": detail})
                 was_told = True
             finally:
+                self._tried.set()
                 self._connected.clear()
                 self._lose()
                 await self._connection.disconnect(nowait=True)
@@ -194,6 +191,7 @@ class Line:
         for greet in self.greeters:
             greet()
         self._connected.set()
+        self._tried.set()
         self.counts.connects += 1
         _logger.info("redis_connected", extra={"detail": {"at": self._place}})
         async with asyncio.TaskGroup() as tasks:

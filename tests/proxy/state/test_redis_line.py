@@ -328,3 +328,18 @@ async def test_that_redis_is_slow_is_said_in_one_line_and_not_again_for_a_while(
         vars(each)["detail"] for each in caplog.records if each.message == "redis_slow"
     ]
     assert told == [{"at": "somewhere", "late": 1, "waited_seconds": 0.01}]
+
+
+async def test_who_begins_waits_for_the_first_try_however_it_ends():
+    for refuses in (0, 1):
+        played = Played()
+        played.refuses = refuses
+        loop = asyncio.get_running_loop()
+        circuit = Circuit(Pauses(60.0, 60.0), loop.time, lambda: 0.5)
+        made = Line(played, circuit, [ECHO])
+        running = loop.create_task(made.run())
+        await made.tried()
+        assert made.is_connected is not bool(refuses)
+        assert not await made.connected(0) or not refuses
+        running.cancel()
+        await asyncio.wait([running])
