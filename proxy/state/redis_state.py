@@ -196,8 +196,9 @@ class RedisState:
         """See `State`. What is sent in one turn of the event loop is sent at once."""
         if not run_id:
             if changes:
-                args = redis_values.strays(changes)
-                self.line.tell(STRAY, [self._names.prefix, *args])
+                self.line.tell(
+                    STRAY, [self._names.prefix, *redis_values.strays(changes)]
+                )
             return
         run, totals = self._seen.get((tenant, run_id))
         if run is not None:
@@ -218,9 +219,7 @@ class RedisState:
         """See `Purse`."""
         return self._seen.get(place)[1]
 
-    def _tell(
-        self, place: Place, changes: Sequence[Change], spent: Totals, now_us: int
-    ) -> None:
+    def _tell(self, place: Place, changes: Sequence[Change], spent: Totals, now_us: int) -> None:  # fmt: skip
         try:
             args = [*self._head, self._names.run(*place), time_of(now_us)]
             args += redis_values.spent_of(spent)
