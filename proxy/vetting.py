@@ -29,7 +29,7 @@ from proxy.judging import Judging
 from proxy.meter import grafts
 from proxy.meter.cutting import EventCutter, cutter_for
 from proxy.meter.decode import Inflater
-from proxy.model import Ask, ErrorType, Outcome, Reading
+from proxy.model import Ask, ErrorType, Kind, Outcome, Reading
 from proxy.record.codec import AskedCall
 from proxy.record.exchange import Exchange
 
@@ -75,7 +75,8 @@ class Vetting:
             Asker, opened.dialect, opened.provider
         )
         """Says who is answered, and with that what was asked."""
-        self._settings = judging.tool_calls
+        # Nothing but a model asks for calls: answers of tools pass as they come.
+        self._settings = judging.tool_calls if opened.kind is Kind.LLM else None
         exchange.asks = self.calls
         self._content_type = ""
         self._found: Found | None = None

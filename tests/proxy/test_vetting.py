@@ -65,3 +65,16 @@ async def test_what_is_no_step_is_not_judged(data_dir: Path, origin: RawOrigin):
         row = await proxy.only()
     assert (got.status, got.body) == (200, said)
     assert (row.close.verdict_policy, row.close.altered) == ("", ("path_prefix",))
+
+
+@pytest.mark.parametrize("kind", [b"application/json", b"text/event-stream"])
+async def test_what_no_model_says_is_never_held(
+    kind: bytes, data_dir: Path, origin: RawOrigin
+):
+    said = b'data: {"choices": [{"delta": {"tool_calls": [{"function": {"name": "h"}}]}}]}\n\n'  # fmt: skip
+    origin.handler = always(response(said, (b"content-type", kind)))
+    async with running(governed(data_dir, origin, tool_calls={"mode": "enforce"})) as proxy:  # fmt: skip
+        got = await proxy.call(request(b"/t/stream"))
+        row = await proxy.only()
+    assert (got.body, got.get(b"content-length")) == (said, str(len(said)).encode())
+    assert row.close.altered == ("path_prefix",)
