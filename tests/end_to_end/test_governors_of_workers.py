@@ -66,7 +66,10 @@ async def test_of_a_hundred_calls_at_once_against_ten_steps_ten_pass(stand: Stan
         assert found[400] == 90
         assert found[200] + found[BROKEN] == 10
         assert dies or not found[BROKEN]
-        assert Counter([await there.shot(ask("r1", n)) for n in range(20)]) == {400: 20}
+        # Others than before: to try again what died is no new step, and may pass.
+        assert Counter([await there.shot(ask("r1", 100 + n)) for n in range(20)]) == {
+            400: 20
+        }
         assert upstream.arrived == 10
         report(f"{found}")
 
