@@ -64,8 +64,7 @@ class RedisState:
     ) -> None:
         """Let runs end that were idle for `idle_us`, and the longest idle beyond `max_runs`; all replicas have the same `seed`.
 
-        `ended` is told of each end that this replica is given, `turned` of each breaker that it turns, `met` of each that another one
-        may have turned.
+        `ended` is told of each end that this replica is given, `turned` of each breaker that it turns, `met` of each that another may have.
         """
         self._names = Names(seed)
         self._max_runs = max_runs
