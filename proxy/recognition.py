@@ -154,7 +154,7 @@ class Recognizer:
         step_id = asked.step_id if may_lose else ""
         tab = incoming.tab
         if tab is not None:
-            tab.place(Placed(run_id, decision.turn_seq, session[0], not is_new))
+            tab.place(self._where(hints, decision, run, is_retry=not is_new))
         admitted = await self._state.admit(run, noted, is_step=is_new, step_id=step_id, plea=tab)  # fmt: skip
         if admitted is None:
             return None
@@ -175,6 +175,12 @@ class Recognizer:
             decision.retry_layer,
             trail=trail,
         )
+
+    def _where(self, hints: Hints, decision: Decision, run: Run, *, is_retry: bool) -> Placed:  # fmt: skip
+        """Say where policies count a call: under the turn and the agent that its row will show, as far as they are known here."""
+        live = self._state.seen((run.tenant, run.run_id)) or run
+        turn_seq = decision.turn_seq if hints.kind is Kind.LLM else live.turn_seq
+        return Placed(run.run_id, turn_seq, run.session_id, is_retry, run.agent or live.agent)  # fmt: skip
 
     async def run_of_answer(self, tenant: str, response_id: str) -> str:
         """Give the live run of which one of the newest answers had this id; empty where none is known."""

@@ -66,6 +66,8 @@ class Placed(NamedTuple):
     turn_seq: int = 1
     session_id: str = ""
     is_retry: bool = False
+    agent: str = ""
+    """Of a call that does not say its own: its run's."""
 
 
 def site_of(asking: Asking) -> Site:

@@ -80,7 +80,8 @@ class Governor:
     def use(self, settings: PolicySettings) -> None:
         """Take new settings; what was counted stands, and calls under way end by the old ones."""
         self._spending.forget()
-        self._rules = Rules(Bench(settings, self._terms), Gates(settings.gates, self._terms.key), settings.tool_calls)  # fmt: skip
+        bench, gates = Bench(settings, self._terms), Gates(settings.gates, self._terms.key)  # fmt: skip
+        self._rules = Rules(bench, gates, settings.tool_calls, settings.names_agents)
 
     def tab(self, asking: Asking) -> Tab | None:
         """Open a tab; `None` for what nothing limits: what is no work, or where all is off. Does not raise."""
@@ -89,7 +90,8 @@ class Governor:
         heed = None
         try:
             heed = self._rules.heed(asking)
-            if not heed.is_limited and not self._outside.refuses_unpriced():
+            is_open = heed.is_limited or (not asking.agent and self._rules.names_agents)
+            if not is_open and not self._outside.refuses_unpriced():
                 return None
         except Exception:  # noqa: BLE001  # the guard of the phase judge
             self._outside.fault("judge")
@@ -100,7 +102,7 @@ class Governor:
         if tab.is_heard:
             return
         is_retry, turn = opened.attempt > 0, opened.turn_seq or 1
-        tab.place(Placed(opened.run_id, turn, opened.session_id, is_retry))
+        tab.place(Placed(opened.run_id, turn, opened.session_id, is_retry, opened.agent))  # fmt: skip
         try:
             answer = await self._state.claim(tab.claims, owners_of(opened.tenant, opened.run_id, opened.root_run_id, opened.session_id), tab.now_us)  # fmt: skip
         except Exception:  # noqa: BLE001  # the guard of the phase judge

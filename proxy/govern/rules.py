@@ -33,6 +33,8 @@ class Rules:
     bench: Bench
     gates: Gates
     tool_calls: ToolCallSettings
+    names_agents: bool = False
+    """Some limits are those of certain agents: whose a call is may be known only from its run."""
     _heeded: dict[tuple[str, ...], Heed] = field(default_factory=dict)
 
     def heed(self, asking: Asking) -> Heed:

@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from msgspec.structs import replace
-
 from proxy.govern.announcing import phase_name
 from proxy.govern.asking import (
     UNQUOTED,
@@ -37,7 +35,6 @@ from proxy.judge.claims import (  # fmt: skip
     named,
     taken_back,
 )
-from proxy.judge.findings import first_of
 from proxy.judge.gates import Passage
 from proxy.judge.signals import ALIVE, End, read_signals
 from proxy.judge.tool_call_settings import ToolCallSettings
@@ -90,6 +87,9 @@ class Tab:
     def place(self, placed: Placed) -> None:
         """Say where the call belongs, and with that what it claims; again where that changes."""
         self._case, self.claims = None, ()
+        if placed.agent and not self._asking.agent:
+            self._asking = dataclasses.replace(self._asking, agent=placed.agent)
+            self._heed = self._try(self._rules.heed, self._asking)
         if self._heed is not None:
             self._try(self._place, placed, self._heed.needs, self._heed.passage)
 
@@ -139,16 +139,12 @@ class Tab:
         case, passage, offset = self._case, self._passage, self._offset
         if case is None or passage is None:
             return  # it could not be made, which is counted already
-        found: list[Verdict] = []
-        of_bench = self._rules.bench.verdict(answer, case)
-        if of_bench is not None:
-            found = [replace(of_bench, others=()), *of_bench.others]
-        found += [
+        of_gates = [
             gates.verdict(passage, each.claim - offset, each)
             for each in answer.findings
             if each.claim >= offset
         ]
-        self.verdict = first_of(found)
+        self.verdict = self._rules.bench.verdict(answer, case, of_gates)
 
     @property
     def is_refused(self) -> bool:

@@ -147,16 +147,17 @@ class Bench:
             if isinstance(each, Take)
         ]
 
-    def verdict(self, answer: Answer, case: Case) -> Verdict | None:
-        """Say what the keeper's answer to `claims` means; `None` where nobody has anything to say."""
+    def verdict(self, answer: Answer, case: Case, of_gates: Sequence[Verdict] = ()) -> Verdict | None:  # fmt: skip
+        """Say what the keeper's answer to `claims` means, beside what gates say; `None` where nobody has anything to say."""
         if not case.is_step:
-            return None
+            return first_of(of_gates)
         plan, notes = self._plan_of(case), self._settings.notes
         found = [
             of_finding(plan.lines[each.claim], each, case, notes)
             for each in answer.findings
             if each.claim < len(plan.lines)
         ]  # fmt: skip
+        found += of_gates
         # Of refusals the final one counts, also where nothing is refused since all of them observe.
         found.sort(key=is_put_off)
         if answer.admitted:

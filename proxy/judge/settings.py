@@ -22,6 +22,7 @@ from proxy.judge.loops import (
     RepeatSettings,
     SameErrorSettings,
 )
+from proxy.judge.matching import Where
 from proxy.judge.spend_rate import SpendRateSettings
 from proxy.judge.tool_call_settings import ToolCallSettings
 
@@ -49,6 +50,16 @@ class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tell the model of a warning that an enforced limit of its run, or the pattern of a loop, is near: in the newest tool result."""
     on_error: Literal["allow", "block"] = "allow"
     """What becomes of a call when the policies cannot be asked: a fault here, or Redis does not answer."""
+
+    @property
+    def names_agents(self) -> bool:
+        """Whether some limits are those of certain agents."""
+        several = (self.backstop, self.caps, self.spend_rate, self.repeat, self.cycle, self.same_error, self.no_progress,
+                   self.tool_calls, self.breaker, self.rate_gate, self.quota_gate)  # fmt: skip
+        places: list[Where] = [*self.budgets]
+        for each in several:
+            places += each.when
+        return any(each.agent for each in places)
 
     @property
     def gates(self) -> GateSettings:

@@ -18,7 +18,6 @@ from proxy.judge.bench import Spent
 from proxy.judge.case import Case
 from proxy.judge.expected import Expected, Kin, Price
 from proxy.model import Kind, Outcome, UsageSource
-from proxy.recognised import BY_RUN
 from proxy.replay.rows import Call, Row, pico
 
 Place = tuple[str, str]
@@ -60,7 +59,7 @@ class Cases:
         guess = self._expected.guess(_kin(row), price, longest, most)
         return Case(
             row.tenant,
-            agent_of(row),
+            row.agent,
             row.caller,
             row.route,
             row.provider,
@@ -113,11 +112,6 @@ class Cases:
         return Price(-(-pico(row.rate_input) * row.input_tokens // _PICO_PER_NANO), output)  # fmt: skip
 
 
-def agent_of(row: Row) -> str:
-    """Give the agent as policies knew it: a name that the call only has from its run is known when they have been asked."""
-    return "" if row.agent_source == BY_RUN else row.agent
-
-
 def nano_of(call: Call) -> int:
     """Give what a call cost, as accounts take it."""
     return -(-call.pico // _PICO_PER_NANO)
@@ -131,7 +125,7 @@ def spent_of(call: Call) -> Spent | None:
 
 
 def _kin(row: Row) -> Kin:
-    return Kin(row.caller, agent_of(row), row.model_requested, row.operation)
+    return Kin(row.caller, row.agent, row.model_requested, row.operation)
 
 
 def _output_pico(row: Row) -> int:

@@ -17,7 +17,14 @@ from proxy.judge.settings import PolicySettings
 
 _Settings = TypeVar("_Settings", bound=msgspec.Struct)
 _OFF: ModeName = "off"
-_LEFT_OUT = ("same_error", "no_progress", "breaker", "rate_gate", "quota_gate")
+_LEFT_OUT = (
+    "same_error",
+    "no_progress",
+    "breaker",
+    "rate_gate",
+    "quota_gate",
+    "tool_calls",
+)
 _LIMITING = ("backstop", "caps", "repeat", "cycle")
 Reading = Literal["all", "enforced"]
 """Whether policies that only observe are taken as if they enforced, or count for nothing."""

@@ -11,6 +11,7 @@ from proxy.identify.facts import Fact, Run
 from proxy.judge import claims as accounting
 from proxy.judge.claims import Answer, Claim, Owners
 from proxy.state.finding import Finding
+from proxy.state.totals import Place
 
 
 class Plea(Protocol):
@@ -100,6 +101,9 @@ class State(Protocol):
 
     async def expired(self, now_us: int) -> None:
         """End the runs that have been idle for too long, or that there is no room for; each is told once, to one who asked."""
+
+    def seen(self, place: Place) -> Run | None:
+        """Give a live run as this worker last knew it; `None` of one that never passed here."""
 
     async def find(self, finding: Finding) -> Sequence[Run] | None:
         """Give the live runs that are meant; takes as long as looking at all of them. `None` where nobody can be asked now."""

@@ -53,13 +53,9 @@ class MemoryState(OwnAccounts):
     """See `State`."""
 
     def __init__(
-        self,
-        max_runs: int,
-        idle_us: int,
-        ended: Callable[[Run], None] = lambda run: None,
-        max_accounts: int = MAX_ACCOUNTS,
+        self, max_runs: int, idle_us: int, ended: Callable[[Run], None] = lambda run: None, max_accounts: int = MAX_ACCOUNTS,
         turned: Callable[[Turned], None] = lambda turned: None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Forget runs that were idle for `idle_us`, and the longest idle beyond `max_runs`; `ended` is told of each.
 
         Of the newest runs that have ended, what they were is kept (`past`): one that comes back under its name goes on where it was, and
@@ -185,6 +181,11 @@ class MemoryState(OwnAccounts):
         """See `State`."""
         self.expire(now_us)
 
+    def seen(self, place: Place) -> Run | None:
+        """See `State`; one that has ended, too: a call of it lets it live on."""
+        live = self._runs.get(place)
+        return self.past.get(place) if live is None else live.run
+
     async def find(self, finding: Finding) -> list[Run]:
         """See `State`."""
         return finding.best(self.runs())
@@ -224,9 +225,7 @@ class MemoryState(OwnAccounts):
         return live
 
     def _would_be(self, run: Run) -> Run:
-        place = (run.tenant, run.run_id)
-        live = self._runs.get(place)
-        known = self.past.get(place) if live is None else live.run
+        known = self.seen((run.tenant, run.run_id))
         if known is not None:
             seen_us = max(known.seen_us, run.seen_us)
             return msgspec.structs.replace(joined(known, run), seen_us=seen_us)

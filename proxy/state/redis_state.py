@@ -147,7 +147,8 @@ class RedisState:
             self.kept.raced += 1
             return None
         known, totals = self._known(run, reply)
-        if plea is not None and not self._is_heard(plea, known, reply):
+        owners = redis_admission.owners_in(known)
+        if plea is not None and not plea.hear(self.claims.answered(reply[0], plea.claims, owners)):  # fmt: skip
             if redis_admission.is_admitted(reply):
                 self.note(run.tenant, run.run_id, redis_admission.failed(changes, known), run.seen_us)  # fmt: skip
             return known
@@ -163,11 +164,6 @@ class RedisState:
             # A run that another version wrote; what was claimed is held all the same.
             self.kept.unwritable += 1
             return run, None
-
-    def _is_heard(self, plea: Plea, run: Run, reply: Sequence[Any]) -> bool:
-        """Have a plea hear its answer; say whether its call goes on."""
-        owners = redis_admission.owners_in(run)
-        return plea.hear(self.claims.answered(reply[0], plea.claims, owners))
 
     def _late(self, run: Run, claims: Sequence[Claim], now_us: int, reply: Any) -> None:
         """See that a call holds nothing whose admission was waited for in vain."""
@@ -264,6 +260,10 @@ class RedisState:
             return
         self._seen.end((run.tenant, run.run_id))
         self._ended(run, totals)
+
+    def seen(self, place: Place) -> Run | None:
+        """See `State`."""
+        return self._seen.get(place)[0]
 
     async def find(self, finding: Finding) -> list[Run] | None:
         """See `State`."""

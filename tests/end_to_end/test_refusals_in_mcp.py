@@ -135,7 +135,7 @@ async def test_C07_a_worker_refuses_a_tool_call_and_the_server_hears_nothing(
         recorded = await proxy.all_ended()
     assert result.is_error
     (content,) = result.content
-    assert "run exceeded its limit of tool calls (0 of 0); to let it go on: `tacho allow r1`" in getattr(content, "text", "")  # fmt: skip
+    assert "run exceeded its limit of tool calls (0 of 0); to change it: policies.caps.tool_calls" in getattr(content, "text", "")  # fmt: skip
     assert tickets.refused == []
     (refused,) = [each for each in recorded if each.end.outcome == "blocked"]
     assert refused.close.verdict_reason == "tool_call_limit"

@@ -288,7 +288,7 @@ async def test_C07_a_worker_refuses_the_first_call_and_the_provider_hears_nothin
         error = await raised_by(sdk, root, stream)
         row = await proxy.only()
     assert type(error).__name__ == sdk.error
-    assert "run exceeded its step limit (0 of 0); to let it go on: `tacho allow r1`" in str(error)  # fmt: skip
+    assert "run exceeded its step limit (0 of 0); to change it: policies.caps.steps" in str(error)  # fmt: skip
     assert (row.end.outcome, row.close.verdict_reason) == ("blocked", "step_limit")
     assert not origin.requests
 

@@ -114,7 +114,13 @@ def policies_of(mode: str, **changes: Any) -> dict[str, Any]:
     off = {name: {"mode": "off"} for name in OFF}
     named = {name: {"mode": mode, **each} for name, each in changes.items() if name != "budgets"}  # fmt: skip
     budgets = [{"mode": mode, **each} for each in changes.get("budgets", ())]
-    return {**off, "backstop": {"mode": "off"}, **named, "budgets": budgets}
+    return {
+        **off,
+        "backstop": {"mode": "off"},
+        "tool_calls": {"mode": "off"},
+        **named,
+        "budgets": budgets,
+    }
 
 
 def recorded_calls(recorded: list[Recorded]) -> list[Call]:

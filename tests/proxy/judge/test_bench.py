@@ -346,3 +346,13 @@ def test_a_site_needs_what_its_policies_look_at_and_nothing_else():
     same = SpendRateSettings(cost_usd_per_minute=None, cost_usd_per_hour=None)
     assert needs(replace(QUIET, spend_rate=same)) == (False, True, True)
     assert needs(PolicySettings()) == (True, True, True)
+
+
+def test_gates_are_named_before_what_enforcing_would_not_look_at_any_more():
+    bench = Bench(replace(QUIET, caps=CapSettings("observe", window_share=0.5)), TERMS)
+    case = replace(CASE, window_tokens=100, input_tokens=90)
+    gate = Verdict(Action.WOULD_BLOCK, "breaker", Reason.UPSTREAM_FAILING, "", "upstream", "0", "0", 5, is_final=False)  # fmt: skip
+    said = bench.verdict(Answer(True), case, [gate])
+    assert said is not None
+    assert [each.policy for each in (said, *said.others)] == ["breaker", "caps"]
+    assert bench.verdict(Answer(True), replace(case, is_step=False), [gate]) == gate

@@ -81,8 +81,8 @@ def test_tools_cost_nothing_and_embeddings_write_nothing():
     assert (embedding.expected_nano, embedding.expected_tokens) == (500_000_000, 1000)
 
 
-def test_an_agent_that_is_only_known_from_the_run_was_not_known_to_policies():
-    assert Cases().case(call(agent_source="run")).agent == ""
+def test_an_agent_that_is_only_known_from_the_run_was_known_to_policies():
+    assert Cases().case(call(agent_source="run")).agent == "writer"
     assert Cases().case(call(agent_source="prompt")).agent == "writer"
 
 

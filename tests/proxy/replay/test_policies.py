@@ -51,13 +51,20 @@ def test_what_rows_do_not_tell_is_off_and_named():
     assert found.spend_rate.when[0].same_requests is None
     assert found.spend_rate.cost_usd_per_minute == 20
     assert left_out(SOME) == [
-        "same_error", "no_progress", "breaker", "rate_gate", "quota_gate", "spend_rate.same_requests", "strict",
+        "same_error", "no_progress", "breaker", "rate_gate", "quota_gate", "tool_calls", "spend_rate.same_requests", "strict",
     ]  # fmt: skip
 
 
 def test_what_is_off_is_not_missed():
     off: Any = {"mode": "off"}
-    names = ("same_error", "no_progress", "breaker", "rate_gate", "quota_gate")
+    names = (
+        "same_error",
+        "no_progress",
+        "breaker",
+        "rate_gate",
+        "quota_gate",
+        "tool_calls",
+    )
     assert left_out(settings(**dict.fromkeys(names, off), spend_rate={"same_requests": None})) == []  # fmt: skip
     assert left_out(settings(**dict.fromkeys(names, off), spend_rate=off)) == []
     again = {"mode": "off", "when": [{"agent": "a", "mode": "observe"}]}
