@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 
@@ -35,6 +35,9 @@ from proxy.ledgers import Ledgers, asker_of
 from proxy.model import Ask, Outcome
 from proxy.outbound import Outbound
 from proxy.record.codec import Open
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BY_PROXY = "proxy"
 """In `retry_layer`: the proxy made the attempt."""
@@ -150,7 +153,7 @@ class Attempting:
         ledger = step.ledger
         await ledger.open()
         for each in self.finders:
-            each.began(step)
+            self._asked(None, each.began, step)
         request = self._outbound.compose(step.call, step.accepted, ledger)
         step.relay = relay = Relay(step.call.agent, self._pool, ledger, partial(self._keeps, step))  # fmt: skip
         ending = await relay.run(request)
@@ -168,7 +171,8 @@ class Attempting:
         vetted = ledger.vetting.keeps(ledger.ask, head)
         if step.held is not None:
             return vetted if head.status == _FINE else MOST_HELD_BYTES
-        return max(vetted, *(each.keeps(step, head) for each in self.finders), 0)
+        found = (self._asked(0, each.keeps, step, head) for each in self.finders)
+        return max(vetted, *found, 0)
 
     def _way(self, step: Step, ending: Ending) -> Way | None:
         ledger, relay = step.ledger, step.relay
@@ -180,8 +184,18 @@ class Attempting:
             return None
         if ending.outcome in _OURS or step.call.agent.gone:
             return None
-        found = (each.find(step, ending) for each in self.finders)
+        found = (self._asked(None, each.find, step, ending) for each in self.finders)
         return next((each for each in found if each is not None), None)
+
+    def _asked(
+        self, otherwise: T, ask: Callable[P, T], *what: P.args, **more: P.kwargs
+    ) -> T:
+        """Ask a finder; a fault of it is counted, and the agent gets what it would get without it."""
+        try:
+            return ask(*what, **more)
+        except Exception:  # noqa: BLE001  # the guard of the phase judge
+            self._desk.fault("judge")
+            return otherwise
 
     async def _went_on(self, step: Step, way: Way, ending: Ending) -> bool:
         """Begin the next attempt, unless the policies refuse it."""

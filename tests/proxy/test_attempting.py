@@ -15,7 +15,7 @@ from proxy.forward.http1 import AnswerHead
 from proxy.forward.watch import Ending
 from proxy.judge.settings import PolicySettings
 from tests.helpers import sse
-from tests.helpers.counted import counted
+from tests.helpers.counted import counted, dropped
 from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import Proxy, running, settings_for
 from tests.helpers.records import read_spool, until
@@ -142,6 +142,22 @@ async def test_an_answer_that_breaks_off_reaches_the_agent_broken_off(
     assert head.status == 503
     (row,) = await proxy.ended(1)
     assert (row.end.outcome, row.close.http_status) == ("upstream_abort", 503)
+
+
+@pytest.mark.parametrize("what", ["began", "keeps", "find"])
+async def test_a_fault_in_finding_another_attempt_costs_only_that(
+    what: str, origin: RawOrigin, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    origin.handler = always(BUSY)
+    monkeypatch.setattr(going_on(proxy, Again(0)), what, broken)
+    answer = await proxy.call(ask())
+    (row,) = await proxy.ended(1)
+    assert (answer.status, answer.get(b"x-which")) == (503, b"first")
+    assert row.end.outcome == "upstream_error"
+    assert dropped(proxy.worker)["fault_judge"] == 1
 
 
 async def test_a_retry_of_the_agent_counts_on_from_the_proxys(
