@@ -10,6 +10,7 @@ one is left out, by name, and the other upstream's own key takes its place.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote_to_bytes
 
 from proxy.accept.clients import Admission
 from proxy.accept.routes import Match, Route, join_path, join_query
@@ -119,4 +120,5 @@ def _is_secret(name: bytes) -> bool:
 
 
 def _is_key(name: bytes) -> bool:
+    name = unquote_to_bytes(name)  # as whoever gets it will read it
     return name in KEY_PARAMETERS or _SECRET.search(name) is not None

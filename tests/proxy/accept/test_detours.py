@@ -37,6 +37,7 @@ def matched(target: bytes) -> Match:
         (b"/one" + CHAT + b"?a=1&key=s&b=%20", "own", b"/base" + CHAT + b"?deployment=x&a=1&b=%20"),
         (b"/one" + CHAT + b"?key=s", "none", b"/base" + CHAT + b"?deployment=x"),
         (b"/one" + CHAT + b"?access_token=s&X-Amz-Signature=1&api-key=2", "none", b"/base" + CHAT + b"?deployment=x"),
+        (b"/one" + CHAT + b"?%6bey=s&%61pi%5Fkey=t&%2561=1", "none", b"/base" + CHAT + b"?deployment=x&%2561=1"),
         (b"/one" + CHAT + b"?a=1&key=s", "agent", b"/base" + CHAT + b"?deployment=x&a=1&key=s"),
         (b"/one", "own", b"/base?deployment=x"),
     ],
