@@ -234,6 +234,8 @@ class Relay:
     def _begin(self, head: Start | None) -> None:
         """Give the agent the head; where an earlier attempt's answer goes on with this one, it has one."""
         self._has_continued = self._continues
+        if self._agent.has_unread_body:
+            self._agent.close_after()
         if head is not None and not self._agent.started:
             self._agent.start(*head)
         self._watch.forwarded()
@@ -267,8 +269,6 @@ class Relay:
         headers, framing = watch.answered(head, connection.first_byte_at or monotonic())
         if connection.finished and not data:
             await watch.close(_WHOLE)
-        if agent.has_unread_body:
-            agent.close_after()
         self._begin((head.status, head.reason, headers, framing))
         while True:
             if data:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.end_to_end.test_governors import governed
 from tests.helpers.asking import FAMILIES
 from tests.helpers.counted import dropped
-from tests.helpers.origin import RawOrigin, always
+from tests.helpers.origin import Exchange, RawOrigin, always
 from tests.helpers.proxy import running
 from tests.helpers.wire import LAST_CHUNK, STREAM_HEAD, chunk, request, response
 
@@ -78,3 +78,21 @@ async def test_what_no_model_says_is_never_held(
         row = await proxy.only()
     assert (got.body, got.get(b"content-length")) == (said, str(len(said)).encode())
     assert row.close.altered == ("path_prefix",)
+
+
+async def test_an_answer_that_was_kept_ends_the_connection_of_an_agent_that_still_sends(
+    data_dir: Path, origin: RawOrigin
+):
+    async def early(exchange: Exchange) -> None:
+        await exchange.send(response(b"{}", JSON))
+        await exchange.read_body()
+
+    origin.eager_body, origin.handler = False, early
+    size = (b"Content-Length", b"900000000")
+    async with running(governed(data_dir, origin, tool_calls={"mode": "enforce"})) as proxy:  # fmt: skip
+        async with await proxy.connect() as agent:
+            await agent.send(request(b"/openai/v1/chat/completions", JSON, size, method=b"POST"), b"begun")  # fmt: skip
+            got = await agent.response()
+        row = await proxy.only()
+    assert (got.status, got.body, got.get(b"connection")) == (200, b"{}", b"close")
+    assert "held" in row.close.altered
