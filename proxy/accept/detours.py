@@ -22,9 +22,10 @@ from proxy.providers import find
 OWN_KEY, AGENTS_KEY, NO_KEY = "own", "agent", "none"
 ANY_MODEL = "*"
 _SECRET = re.compile(
-    rb"auth|key$|token|secret|cookie|credential|password|signature", re.IGNORECASE
+    rb"auth|key$|token|secret|cookie|credential|passw|pwd|signature|jwt|^(?:sig|code|pass|session)$",
+    re.IGNORECASE,
 )
-"""In names of headers that may hold a credential, and of parameters."""
+"""In names of headers that may hold a credential, and of parameters (Azure's `sig` and `code` among them)."""
 _ACCOUNTS = frozenset({b"openai-organization", b"openai-project", b"chatgpt-account-id", b"x-goog-user-project"})  # fmt: skip
 """Headers that name an account at the first upstream."""
 _AUTHORIZATION = b"Authorization"

@@ -38,6 +38,7 @@ def matched(target: bytes) -> Match:
         (b"/one" + CHAT + b"?key=s", "none", b"/base" + CHAT + b"?deployment=x"),
         (b"/one" + CHAT + b"?access_token=s&X-Amz-Signature=1&api-key=2", "none", b"/base" + CHAT + b"?deployment=x"),
         (b"/one" + CHAT + b"?%6bey=s&%61pi%5Fkey=t&%2561=1", "none", b"/base" + CHAT + b"?deployment=x&%2561=1"),
+        (b"/one" + CHAT + b"?sig=1&code=2&jwt=3&pwd=4&encode=5", "own", b"/base" + CHAT + b"?deployment=x&encode=5"),
         (b"/one" + CHAT + b"?a=1&key=s", "agent", b"/base" + CHAT + b"?deployment=x&a=1&key=s"),
         (b"/one", "own", b"/base?deployment=x"),
     ],
