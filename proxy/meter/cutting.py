@@ -14,7 +14,7 @@ _LONGEST_BLANK = 4
 _SIZE = struct.Struct(">I")
 _SMALLEST_FRAME = 16
 
-Find = Callable[[bytes, int, int], int | None]
+Find = Callable[[bytes | bytearray, int, int], int | None]
 """Gives the end of the event that begins at the first place, `None` where it has not come; it does not end before the second."""
 
 
@@ -23,7 +23,7 @@ class Cutter:
 
     def __init__(self, find: Find) -> None:
         self._find = find
-        self._waiting = b""
+        self._waiting = bytearray()
         self._searched = 0
 
     @property
@@ -33,22 +33,29 @@ class Cutter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes; give the events that have ended."""
-        data = self._waiting + chunk if self._waiting else chunk
+        data: bytes | bytearray = chunk
+        if self._waiting:
+            # In place: to copy what waits for each piece would cost the square of a long event.
+            self._waiting += chunk
+            data = self._waiting
         events: list[bytes] = []
         at, searched = 0, self._searched
         while at < len(data):
             end = self._find(data, at, searched)
             if end is None:
                 break
-            events.append(data[at:end])
+            events.append(bytes(data[at:end]))
             at = searched = end
-        self._waiting = data[at:]
+        if data is self._waiting:
+            del self._waiting[:at]
+        else:
+            self._waiting += data[at:]
         self._searched = max(0, len(self._waiting) - _LONGEST_BLANK)
         return events
 
     def rest(self) -> bytes:
         """Give what has come of an event that has not ended."""
-        rest, self._waiting, self._searched = self._waiting, b"", 0
+        rest, self._waiting, self._searched = bytes(self._waiting), bytearray(), 0
         return rest
 
 
@@ -68,16 +75,16 @@ def cutter_for(content_type: str) -> Cutter | None:
     return None
 
 
-def _end_of_event(data: bytes, _: int, searched: int) -> int | None:
+def _end_of_event(data: bytes | bytearray, _: int, searched: int) -> int | None:
     found = _BLANK_LINE.search(data, searched)
     return found.end() if found else None
 
 
-def _end_of_line(data: bytes, _: int, searched: int) -> int | None:
+def _end_of_line(data: bytes | bytearray, _: int, searched: int) -> int | None:
     return data.find(b"\n", searched) + 1 or None
 
 
-def _end_of_frame(data: bytes, at: int, _: int) -> int | None:
+def _end_of_frame(data: bytes | bytearray, at: int, _: int) -> int | None:
     """Read the length that a frame begins with; what is none ends with what has come."""
     if len(data) - at < _SIZE.size:
         return None
