@@ -19,6 +19,8 @@ _DOLLARS = frozenset({"cost_limit", "spends_too_fast"})
 _SECONDS = frozenset({"time_limit"})
 _IN_RUNS = frozenset({"run", "turn", "session"})
 _GATES = frozenset({"breaker", "rate_gate", "quota_gate"})
+_TOOL_CALLS = "tool_calls"
+"""Looks at one answer, so that there is no limit to compare with."""
 _STYLES = {BLOCK: "red", WOULD_BLOCK: "yellow", WARN: "yellow"}
 _INDENT = 4
 
@@ -42,7 +44,8 @@ class Verdicts:
         """Give what was said of a call; a warning where it was told first."""
         for each in verdicts_of(row, self._of.get((row.step_id, row.began), ())):
             style = _STYLES[each.action]
-            http = f" (HTTP {row.http_status})" if each.action == BLOCK and row.http_status else ""  # fmt: skip
+            is_ours = each.action == BLOCK and (row.http_status or 0) >= 400
+            http = f" (HTTP {row.http_status})" if is_ours else ""
             yield detail(sentence(each) + http, style, self._width)
             told = (each.policy, each.action, each.reason)
             if each.message and told not in self._told:
@@ -77,7 +80,7 @@ def sentence(verdict: VerdictRow) -> str:
 def reason(verdict: VerdictRow) -> str:
     """Say why, with the value and its threshold where there are any; of gates, which have none, how long to wait."""
     why = printable(verdict.reason).replace("_", " ")
-    if verdict.value is None or verdict.threshold is None:
+    if verdict.value is None or verdict.threshold is None or verdict.policy == _TOOL_CALLS:  # fmt: skip
         return why
     if verdict.policy in _GATES:
         return f"{why}, for {duration(float(verdict.value))}"
@@ -106,9 +109,13 @@ def stopped(
     command: str = "tacho",
     options: str = "",
 ) -> Iterator[Text]:
-    """Say what stopped a run, where, what it had taken by then and what to do; or what would have, had it been enforced."""
+    """Say what stopped a run, where, what it had taken by then and what to do; or what would have, had it been enforced.
+
+    What went out all the same, by a fallback or a repaired answer, stopped nothing.
+    """
+    went = {row.step_id: row.attempt for row in rows if _is_work(row)}
     for action in (BLOCK, WOULD_BLOCK):
-        at = next((row for row in rows if row.verdict_action == action), None)
+        at = next((row for row in rows if row.verdict_action == action and went.get(row.step_id, 0) <= row.attempt), None)  # fmt: skip
         if at is None:
             continue
         told = [each for each in verdicts if (each.step_id, each.began) == (at.step_id, at.began)]  # fmt: skip

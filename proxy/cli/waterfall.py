@@ -68,7 +68,7 @@ def _lines(
         first = attempts[0]
         yield from _parted(before, first, width)
         before = first
-        number = _number(first)
+        number = _number(attempts)
         if len(attempts) == 1:
             yield _of_attempt(first, number, _name(first))
             yield from _details(first, width, verdicts)
@@ -82,7 +82,9 @@ def _lines(
             yield detail(said, "red", width)
 
 
-def _number(row: AttemptRow) -> str:
+def _number(attempts: Sequence[AttemptRow]) -> str:
+    """Give a step's number; one that was refused first may have gone out after all, elsewhere or asked again."""
+    row = next((row for row in attempts if not is_refused(row)), attempts[0])
     if not row.is_step:
         return ""
     return UNKNOWN if is_refused(row) else str(row.step_seq or UNCOUNTED)
@@ -201,7 +203,7 @@ def _legend(rows: Sequence[AttemptRow]) -> Iterator[Text]:
     said.extend(money_legend(map(mark_of, priced)))
     if any(row.is_step and not row.step_seq and not is_refused(row) for row in rows):
         said.append(f"{UNCOUNTED} came while the state could not be asked")
-    if any(row.is_step and is_refused(row) for row in rows):
+    if any(_number(attempts) == UNKNOWN for attempts in _steps(rows)):
         said.append(f"{UNKNOWN} refused here: no step")
     if any(not row.is_step for row in rows):
         said.append("without a number: not work (model lists, token counts)")

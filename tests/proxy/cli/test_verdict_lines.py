@@ -139,3 +139,26 @@ def test_of_a_gate_it_is_said_for_how_long():
     row = refused_row("s1", 0, verdict_policy="breaker", verdict_reason="upstream_failing")  # fmt: skip
     each = verdict_on(row, value=Decimal(5), threshold=Decimal(0))
     assert reason(each) == "upstream failing, for 5.0 s"
+
+
+def test_what_went_out_all_the_same_stopped_nothing_and_has_its_number():
+    fields = {"verdict_policy": "tool_calls", "verdict_reason": "unknown_tool", "http_status": 200}  # fmt: skip
+    first = refused_row("s", 0, step_seq=1, **fields)
+    second = attempt_row("s", 1, 1, step_seq=1, attempt=1, attempt_id="s-1")
+    shown = text_of([*waterfall([first, second], 80)])
+    assert any(line.startswith("  1 ") for line in shown)
+    assert "    ✗ refused by tool_calls: unknown tool" in shown
+    assert "- refused here: no step" not in shown
+    assert list(stopped([first, second], [], "R1")) == []
+
+
+def test_a_retry_that_was_refused_is_told_in_the_head():
+    rows = [attempt_row("s", 0, 1), refused_row("s", 1, attempt=1, attempt_id="s-1")]
+    (said, _) = text_of([*stopped(rows, [], "R1")])
+    assert said.startswith("stopped by caps")
+
+
+def test_an_answer_is_compared_with_no_limit():
+    row = refused_row("s", 0, verdict_policy="tool_calls", verdict_reason="bad_json")
+    told = verdict_on(row, value=Decimal(1), threshold=Decimal(0))
+    assert reason(told) == "bad json"
