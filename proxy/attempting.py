@@ -251,7 +251,8 @@ class Attempting:
         tab = step.tab.again(
             route=route.name, provider=route.provider, origin=route.base.origin(), ask=ask, ts_us=now_ns // 1000, **changed,
         )  # fmt: skip
-        await self._governor.ask(tab, opened)
+        # Where the first attempt was refused, its step counts here.
+        await self._governor.ask(tab, opened, is_first=step.relay is None and opened.attempt == 1)  # fmt: skip
         if tab.is_refused:
             self._desk.tell(self._desk.judged, tab, opened)
         return tab

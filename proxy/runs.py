@@ -186,7 +186,11 @@ def _of_call(opened: Open, closed: Close | None, ended: End) -> Totals:
         tokens += sum(part.usage.total() or 0 for part in closed.parts)
     inferred = _inferred(closed, ended)
     # What is no work is in no run that lives, and says nothing of how a run went; what was refused went nowhere, and may be all that came of a run.
-    is_attempt = opened.is_step and inferred is not RunOutcome.CAPPED
+    # An answer that was kept from the agent for its tool calls was asked for, and paid.
+    is_refused = inferred is RunOutcome.CAPPED and (
+        closed is None or closed.ttfb_us is None
+    )
+    is_attempt = opened.is_step and not is_refused
     is_retry = is_attempt and opened.attempt > 0
     return Totals(int(is_attempt), int(is_retry), cost, tokens, inferred)
 

@@ -39,7 +39,7 @@ WITH
     (
         SELECT
             tenant, arrayJoin([concat('run ', run_id), concat('step ', step_id)]) AS place, ts, step_id, attempt_id, part, cost_usd,
-            part = 0 AND is_step AND outcome != 'blocked' AS is_work,
+            part = 0 AND is_step AND NOT (outcome = 'blocked' AND ttfb_us IS NULL) AS is_work,
             usage_source IN ('partial', 'estimated') OR cost_source = 'assumed' AS is_estimated,
             is_work AND kind IN ('llm', 'embedding') AND cost_source = 'unpriced' AS is_unpriced
         FROM tacho.steps

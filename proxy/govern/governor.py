@@ -97,11 +97,11 @@ class Governor:
             self._outside.fault("judge")
         return Tab(self._court, self._rules, asking, heed)
 
-    async def ask(self, tab: Tab, opened: Open) -> None:
-        """Ask for a call that nobody has been asked for while it was identified."""
+    async def ask(self, tab: Tab, opened: Open, *, is_first: bool = False) -> None:
+        """Ask for a call that nobody has been asked for while it was identified. `is_first`: of its step nothing has gone out or was counted."""
         if tab.is_heard:
             return
-        is_retry, turn = opened.attempt > 0, opened.turn_seq or 1
+        is_retry, turn = opened.attempt > 0 and not is_first, opened.turn_seq or 1
         tab.place(Placed(opened.run_id, turn, opened.session_id, is_retry, opened.agent))  # fmt: skip
         try:
             answer = await self._state.claim(tab.claims, owners_of(opened.tenant, opened.run_id, opened.root_run_id, opened.session_id), tab.now_us)  # fmt: skip

@@ -122,6 +122,18 @@ async def test_an_open_breaker_sends_calls_elsewhere_and_each_breaker_is_its_own
     assert blocked == ["openai", "openai", "openai", "backup"]
 
 
+async def test_a_step_that_goes_elsewhere_because_of_an_open_breaker_counts(
+    origin: RawOrigin, other: RawOrigin, data_dir: Path
+):
+    origin.handler = always(response(b"{}", JSON, status=b"500 Internal Server Error"))
+    policies = {"breaker": BREAKER, "caps": {"mode": "enforce", "steps": 3}}
+    settings = falling_back(data_dir, origin.url, other, origin, policies=policies)
+    async with running(settings) as proxy:
+        told = [(await proxy.call(ask(text=f"{n}."))).status for n in range(5)]
+    assert told == [500, 200, 200, 400, 400]
+    assert (len(origin.requests), len(other.requests)) == (1, 2)
+
+
 async def test_the_next_one_in_the_list_takes_over_until_there_is_none(
     origin: RawOrigin, other: RawOrigin, data_dir: Path
 ):
