@@ -202,7 +202,9 @@ def _legend(rows: Sequence[AttemptRow]) -> Iterator[Text]:
     priced = [each for each in shown if any(row.usd is not None for row in each)]
     said.extend(money_legend(map(mark_of, priced)))
     if any(row.is_step and not row.step_seq and not is_refused(row) for row in rows):
-        said.append(f"{UNCOUNTED} not counted: its first attempt was refused, or the state could not be asked")
+        said.append(
+            f"{UNCOUNTED} not counted: its first attempt was refused, or the state could not be asked"
+        )
     if any(_number(attempts) == UNKNOWN for attempts in _steps(rows)):
         said.append(f"{UNKNOWN} refused here: no step")
     if any(not row.is_step for row in rows):

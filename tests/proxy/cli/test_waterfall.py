@@ -133,4 +133,7 @@ def test_dollars_say_how_sure_they_are(
 def test_a_step_that_nobody_could_count_is_not_taken_for_what_is_no_work():
     _, step, legend = waterfall([attempt_row("s1", 0, 1, step_seq=None)], 80)
     assert step.plain.startswith("  ? chat")
-    assert legend.plain == "? not counted: its first attempt was refused, or the state could not be asked"
+    assert (
+        legend.plain
+        == "? not counted: its first attempt was refused, or the state could not be asked"
+    )

@@ -49,6 +49,7 @@ def test_generated_runs_are_found_and_not_mixed(family):
     assert recall >= 0.95
 
 
+@pytest.mark.big
 @pytest.mark.timeout(300)
 def test_fifty_long_runs_survive_a_restart():
     found, tracker = track(interleaved("chat", 9, 50, 200), restart_at=4000)

@@ -36,6 +36,8 @@ class Family:
         said = lenient.load(_DECODER, body)
         self.draft.output.add(said.get("text"))
         self.draft.output_started |= "text" in said
+        if "call" in said:
+            self.draft.call(said["call"], "", "f")
         self.finished |= "finished" in said
         self.draft.terminal |= "end" in said
         if "error" in said:
@@ -86,6 +88,14 @@ def test_an_element_that_ends_it_is_known_before_the_array_closes():
     assert (stream.output_started, stream.terminal) == (True, False)
     stream.feed(b"," + dumps(END))
     assert stream.terminal
+
+
+def test_the_first_call_is_known_when_its_element_has_come():
+    stream = reader()
+    stream.feed(b"[" + dumps(TEXT))
+    assert not stream.calls_started
+    stream.feed(b"," + dumps({"call": 1}))
+    assert stream.calls_started
 
 
 @pytest.mark.parametrize("body", [b"[" + dumps(TEXT), b"[]", data(TEXT)])
