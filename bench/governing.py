@@ -121,7 +121,7 @@ class Inside:
     def call(self, body: bytes, answer: bytes) -> int:
         """Give the nanoseconds of processor time that one call takes."""
         inbox = SimpleNamespace(chunks=1, max_gap=0.0, last_at=2.0)
-        connection: Any = SimpleNamespace(inbox=inbox)
+        connection: Any = SimpleNamespace(inbox=inbox, finished=True)
         began = process_time_ns()
         ask = self._dialect.read_request(self._operation, body)
         request = Request(

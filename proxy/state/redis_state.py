@@ -139,29 +139,27 @@ class RedisState:
         except Unavailable:
             self.kept.uncounted += 1
             return run
-        except (ValueError, OverflowError):
-            # Half a surrogate pair, a number too large.
+        except (ValueError, OverflowError):  # half a surrogate pair, a number too large
             self.kept.unwritable += 1
             return run
         if reply is None:
             self.kept.raced += 1
             return None
         known, totals = self._known(run, reply)
+        if totals is not None:  # of a refused call, too, for the next one
+            self._seen.saw(known, totals)
         owners = redis_admission.owners_in(known)
-        if plea is not None and not plea.hear(self.claims.answered(reply[0], plea.claims, owners)):  # fmt: skip
-            if redis_admission.is_admitted(reply):
-                self.note(run.tenant, run.run_id, redis_admission.failed(changes, known), run.seen_us)  # fmt: skip
-            return known
-        return known if totals is None else self._seen.saw(known, totals)
+        is_refused = plea is not None and not plea.hear(self.claims.answered(reply[0], plea.claims, owners))  # fmt: skip
+        if is_refused and redis_admission.is_admitted(reply):
+            self.note(run.tenant, run.run_id, redis_admission.failed(changes, known), run.seen_us)  # fmt: skip
+        return known
 
     def _known(self, run: Run, reply: Sequence[Any]) -> tuple[Run, Totals | None]:
         """Read a call's run, and what it has come to where it is remembered."""
         try:
             known = redis_admission.decided(run, reply)
-            is_admitted = redis_admission.is_admitted(reply)
-            return known, totals_of(reply[1]) if is_admitted else None
-        except (ValueError, KeyError):
-            # A run that another version wrote; what was claimed is held all the same.
+            return known, totals_of(reply[1]) if reply[1] else None
+        except (ValueError, KeyError):  # of another version; what was claimed is held
             self.kept.unwritable += 1
             return run, None
 

@@ -293,3 +293,23 @@ def settled(claims: list[Claim], answer: Answer, dice: Random) -> list[Any]:
     if dice.random() < 0.3:
         return list(taken_back(claims, answer))
     return [Settle(each.key, each.owner, each.amount, dice.randrange(8), HOUR_US) for each in answer.holds]  # fmt: skip
+
+
+async def test_a_refused_call_shows_its_worker_the_run_as_it_is(server: str):
+    """Else a worker that only gets a run's tools would refuse them by a turn that is over, for ever."""
+    place = ("t", "r1")
+    full = Take(7, Scope.RUN, 1, 0, NONE, Mode.ENFORCE, False, 3_600_000_000)
+    async with joined(server) as one, joined(server) as other:
+        await one.admit(Run(*place, "r1", began_us=1, seen_us=1, turn_seq=1), [], is_step=True)  # fmt: skip
+        await other.admit(Run(*place, "r1", began_us=1, seen_us=2, turn_seq=1), [], is_step=True)  # fmt: skip
+        await one.admit(Run(*place, "r1", began_us=1, seen_us=3, turn_seq=2), [], is_step=True)  # fmt: skip
+        known = other.seen(place)
+        assert known is not None
+        assert known.turn_seq == 1
+        plea = Pleading([full], now_us=4)
+        await other.admit(Run(*place, "r1", began_us=1, seen_us=4, turn_seq=1), [], is_step=True, plea=plea)  # fmt: skip
+        assert plea.answer is not None
+        assert not plea.answer.admitted
+        known = other.seen(place)
+        assert known is not None
+        assert known.turn_seq == 2
