@@ -13,7 +13,7 @@ from bench.conversations import Loop, Shape, text_of
 STEPS = 12
 RESULT_CHARS = 800
 _SWITCHES = (
-    "backstop", "caps", "spend_rate", "repeat", "cycle", "same_error", "no_progress", "tool_calls", "breaker", "rate_gate", "quota_gate",
+    "backstop", "caps", "spend_rate", "repeat", "cycle", "same_error", "no_progress", "breaker", "rate_gate", "quota_gate",
 )  # fmt: skip
 _ENFORCED = {name: {"mode": "enforce"} for name in _SWITCHES}
 _BUDGETS = (("month", "tenant"), ("day", "agent"), ("hour", "caller"))
@@ -28,7 +28,7 @@ def _budgets(**amounts: int) -> list[dict[str, Any]]:
     return [{"name": period, "per": per, "period": period, "mode": "enforce", **amounts} for period, per in _BUDGETS]  # fmt: skip
 
 
-OFF: dict[str, Any] = {name: {"mode": "off"} for name in _SWITCHES}
+OFF: dict[str, Any] = {name: {"mode": "off"} for name in (*_SWITCHES, "tool_calls")}  # fmt: skip
 ALL: dict[str, Any] = {
     **_ENFORCED,
     "spend_rate": {"mode": "enforce", **_RATES},
